@@ -1,0 +1,102 @@
+"""The error family of the lab: one root, one subclass per reason a caller can act on.
+
+LabError
+ ├── ValidationFailed        a field of the input is malformed or out of range
+ ├── NotFound                nothing of that name, or it belongs to somebody else
+ ├── StoreUnavailable        a store is unreachable or hangs            (core/storage)
+ └── GenerationError         a picture was asked for and none was kept  (core/generation)
+
+Errors are declared beside the port or use case that raises them.
+Each has a stable `code`, one English `sentence` that may name its details, and the `details` that a client receives.
+The sentence is also the key under which a translation is filed (`http/messages/`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class LabError(Exception):
+    """Something a caller should know about, safe to show: no secret and no upstream body is ever in it.
+
+    `details` are JSON-ready and reach the client; the same names fill the sentence's placeholders.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    sentence: ClassVar[str] = "Something went wrong on our side."
+
+    def __init__(self, **details: Any) -> None:
+        self.details: dict[str, Any] = {name: value for name, value in details.items() if value is not None}
+        super().__init__(self.sentence.format_map(_Blanks(self.details)))
+
+
+class _Blanks(dict[str, Any]):
+    """Leaves a placeholder without a value empty instead of failing while an error is being reported."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+class FieldError(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with one field of the input.
+
+    `field` is the path a client wrote, such as `settings.aspect_ratio`; empty for the input as a whole.
+    `type` is stable and machine-readable; `limits` fill the placeholders of the sentence filed for that type.
+    """
+
+    field: str
+    type: str
+    limits: Mapping[str, str | int] = {}
+
+    @property
+    def message(self) -> str:
+        """The sentence for this type, in English."""
+        return FIELD_SENTENCES[self.type].format_map(self.limits)
+
+
+FIELD_SENTENCES: Mapping[str, str] = {
+    "missing": "This field is required.",
+    "wrong_type": "Expected {expected}, got {got}.",
+    "invalid_json": "The body is not valid JSON.",
+    "blank": "This field must not be empty.",
+    "too_long": "At most {most} characters are allowed.",
+    "too_short": "At least {least} characters are needed.",
+    "too_small": "This must be {least} or more.",
+    "too_large": "This must be {most} or less.",
+    "too_few": "At least {least} entries are needed.",
+    "too_many": "At most {most} entries are allowed.",
+    "unknown_choice": "This must be one of: {choices}.",
+    "unsupported_choice": "The model {model} offers only: {choices}.",
+    "bad_cursor": "This cursor was not issued for this list.",
+    "bad_time": "Expected an RFC 3339 time such as 2026-11-22T14:03:05Z.",
+    "bad_characters": "This must be printable ASCII.",
+    "invalid": "This value is not valid.",
+}
+"""Every way a field can be wrong, in English; the sentences are the keys of the translations."""
+
+
+class ValidationFailed(LabError):
+    """The input cannot be used as it is. Nothing was done; `errors` names every field that must change."""
+
+    code = "validation_error"
+    sentence = "The request is not valid; see the listed fields."
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__()
+
+    @classmethod
+    def of(cls, field: str, type: str, **limits: str | int) -> "ValidationFailed":
+        """The common case: exactly one field is wrong."""
+        return cls([FieldError(field=field, type=type, limits=limits)])
+
+    def __str__(self) -> str:
+        return " ".join(f"{error.field}: {error.message}" for error in self.errors)
+
+
+class NotFound(LabError):
+    """There is nothing of that name, or it belongs to another owner; the two are never told apart."""
+
+    code = "not_found"
+    sentence = "There is nothing here."
