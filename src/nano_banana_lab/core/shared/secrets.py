@@ -3,15 +3,21 @@
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A Google API key. Prints as asterisks, so that no log line and no error can carry it by accident."""
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """Prints as asterisks and cannot be serialised, so that no log line, error or record carries it by accident."""
 
-    _text: str = field(repr=False)
+    _text: str = field()
 
     def reveal(self) -> str:
-        """The key itself, for the one place that sends it."""
+        """The text itself, for the one place that needs it."""
         return self._text
 
     def __repr__(self) -> str:
-        return "ApiKey('***')"
+        return f"{type(self).__name__}('***')"
+
+
+class ApiKey(Secret):
+    """A Google API key."""
+
+    __slots__ = ()

@@ -1,0 +1,142 @@
+"""Google's Gemini as an `ImageModel`."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from nano_banana_lab.adapters.gemini.answer import read_answer
+from nano_banana_lab.adapters.gemini.call import Call
+from nano_banana_lab.adapters.gemini.model_table import card_for, current_id, model_for
+from nano_banana_lab.adapters.gemini.retries import persistently
+from nano_banana_lab.core.generation.generated_image import GeneratedImage
+from nano_banana_lab.core.generation.image_request import ImageRequest, Resolution
+from nano_banana_lab.core.generation.model_card import ModelCard
+from nano_banana_lab.core.generation.ports import InvalidApiKey, NoApiKey, UpstreamTimeout
+from nano_banana_lab.core.shared.secrets import ApiKey
+
+if TYPE_CHECKING:
+    from nano_banana_lab.adapters.gemini.client import GeminiClient
+
+_log = logging.getLogger(__name__)
+
+DEADLINES: Mapping[Resolution, float] = MappingProxyType(
+    {Resolution.ONE_K: 180.0, Resolution.TWO_K: 300.0, Resolution.FOUR_K: 600.0}
+)
+"""Seconds for one picture, retries included (GEMINI.md section 8)."""
+
+_CHECK_SECONDS = 10.0
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+
+
+class GeminiImageModel:
+    """Makes pictures with one Gemini model, for the operator's key or the caller's.
+
+    `retry_delays` are the seconds between attempts, each stretched by up to a quarter at random;
+    an attempt is repeated only after a connection error or a 500, 502, 503 or 504.
+    A successful answer that breaks off is not: it has probably been charged.
+    `timeouts` are the seconds for everything together; an `UpstreamTimeout` ends what takes longer.
+    A `card` replaces what `models.toml` knows of the model.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: ApiKey | None,
+        model_id: str,
+        base_url: str | None = None,
+        api_version: str = "v1beta",
+        retry_delays: Sequence[float] = (2, 4, 8),
+        timeouts: Mapping[Resolution, float] = DEADLINES,
+        card: ModelCard | None = None,
+    ) -> None:
+        self._model_id = current_id(model_id)
+        self._model = model_for(self._model_id)
+        self._card = card or card_for(self._model_id)
+        self._api_key = api_key
+        self._retry_delays = tuple(retry_delays)
+        self._timeouts = timeouts
+        self._base_url = base_url
+        self._api_version = api_version
+        self._opening = asyncio.Lock()
+        self._client: GeminiClient | None = None
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
+
+    async def generate(self, request: ImageRequest) -> GeneratedImage:
+        key = _usable(request.api_key or self._api_key)
+        seconds = self._timeouts[request.settings.resolution]
+        async with _within(seconds) as deadline:
+            body = await persistently(partial(self._attempt, request, key, deadline), self._retry_delays)
+        # After the deadline, for what has arrived has been paid; in a thread, for 26 MB take longer than the loop may.
+        return await asyncio.to_thread(
+            read_answer, body, model=self._model_id, include_thinking=request.include_thinking
+        )
+
+    async def check(self) -> None:
+        key = _usable(self._api_key)
+        async with _within(_CHECK_SECONDS):
+            client = await self._open()
+            await client.get_model(self._call(key, _CHECK_SECONDS))
+
+    async def warm_up(self) -> None:
+        try:
+            await self._open()
+        except Exception:  # noqa: BLE001 - the first request will say what is wrong to somebody who can act on it
+            _log.warning("Could not prepare the Gemini client ahead of the first request.", exc_info=True)
+
+    async def aclose(self) -> None:
+        """Close every connection to the service."""
+        async with self._opening:
+            client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _attempt(self, request: ImageRequest, key: ApiKey, deadline: asyncio.Timeout) -> bytearray:
+        client = await self._open()
+        return await client.ask_for_picture(self._call(key, _seconds_left(deadline)), request, self._model)
+
+    async def _open(self) -> "GeminiClient":
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(_new_client, self._base_url, self._api_version)
+            return self._client
+
+    def _call(self, key: ApiKey, seconds: float) -> Call:
+        return Call(model=self._model_id, successor=self._card.successor, key=key, seconds=seconds)
+
+
+def _new_client(base_url: str | None, api_version: str) -> "GeminiClient":
+    from nano_banana_lab.adapters.gemini.client import GeminiClient  # noqa: PLC0415 - takes a second
+
+    return GeminiClient(base_url=base_url, api_version=api_version)
+
+
+def _usable(key: ApiKey | None) -> ApiKey:
+    """The key as it can be sent, or the error that spares sending anything."""
+    text = key.reveal().strip() if key else ""
+    if not text:
+        raise NoApiKey
+    if not _SENDABLE.fullmatch(text):
+        raise InvalidApiKey
+    return ApiKey(text)
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[asyncio.Timeout]:
+    try:
+        async with asyncio.timeout(seconds) as deadline:
+            yield deadline
+    except TimeoutError:
+        raise UpstreamTimeout(timeout_seconds=int(seconds) if seconds == int(seconds) else seconds) from None
+
+
+def _seconds_left(deadline: asyncio.Timeout) -> float:
+    ends = deadline.when()
+    return max(0.0, ends - asyncio.get_running_loop().time()) if ends is not None else 0.0

@@ -1,0 +1,110 @@
+"""What the first bytes of a picture file say, read without a decoder.
+
+Decoders allocate for the size a header claims before anyone can object, so the claim is read here first:
+PNG (third edition, 11.2.1), JPEG (ITU T.81, B.1 and B.2), WebP (RFC 9649, section 2).
+Every reading takes bounded time, however long or hostile the file is.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+
+from nano_banana_lab.core.history.ports import InvalidImage, PictureFacts
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+_FOREIGN = re.compile(
+    rb"GIF8[79]a|BM.{4}\x00{4}|II\*\x00|MM\x00\*|8BPS|\xff\x0a|\x00\x00\x00\x0c(?:JXL |jP  )|\x00\x00\x01\x00|.{4}ftyp"
+    rb"|(?:\xef\xbb\xbf)?\s*<(?:svg|\?xml.*<svg|!--.*<svg|!doctype svg)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""GIF, BMP, TIFF, Photoshop, JPEG XL, JPEG 2000, ICO, HEIC and AVIF, SVG: pictures, but none the lab works with."""
+
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
+_END_OF_HEADERS = frozenset({0xD9, 0xDA})
+_MAX_SEGMENTS = 4096
+_MAX_PADDING = 1024
+
+
+def read_facts(data: bytes) -> PictureFacts:
+    """Type and stored size. Raises `InvalidImage` with the reason `not_an_image`, `unsupported_format` or `truncated`."""
+    mime_type = _mime_type(data)
+    try:
+        width, height = _SIZES[mime_type](data)
+    except (struct.error, IndexError):
+        raise InvalidImage(reason="truncated") from None
+    if width < 1 or height < 1:
+        raise InvalidImage(reason="not_an_image")
+    return PictureFacts(mime_type=mime_type, width=width, height=height)
+
+
+def _mime_type(data: bytes) -> str:
+    if data.startswith(_PNG):
+        return "image/png"
+    if data.startswith(_JPEG):
+        return "image/jpeg"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    if _FOREIGN.match(data[:_MAX_PADDING]):
+        raise InvalidImage(reason="unsupported_format")
+    raise InvalidImage(reason="truncated" if _is_a_beginning(data) else "not_an_image")
+
+
+def _is_a_beginning(data: bytes) -> bool:
+    started = _PNG.startswith(data) or _JPEG.startswith(data) or (b"RIFF".startswith(data[:4]) and len(data) < 12)
+    return started and data != b""
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    length, kind, width, height = struct.unpack_from(">I4sII", data, 8)
+    (checksum,) = struct.unpack_from(">I", data, 29)
+    if (length, kind) != (13, b"IHDR"):
+        raise InvalidImage(reason="not_an_image")
+    if checksum != zlib.crc32(data[12:29]):
+        raise InvalidImage(reason="truncated")
+    return width, height
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    position = 2
+    for _ in range(_MAX_SEGMENTS):
+        marker, position = _next_marker(data, position)
+        if marker in _FRAME_HEADERS:
+            height, width = struct.unpack_from(">HH", data, position + 3)
+            return width, height
+        if marker in _END_OF_HEADERS:
+            break
+        if marker not in _WITHOUT_LENGTH:
+            position += max(2, *struct.unpack_from(">H", data, position))
+    raise InvalidImage(reason="truncated")
+
+
+def _next_marker(data: bytes, position: int) -> tuple[int, int]:
+    """The marker's code and where its content begins; stray bytes before a marker are passed over."""
+    for at in range(position, position + _MAX_PADDING):
+        if data[at] == 0xFF and data[at + 1] not in (0x00, 0xFF):
+            return data[at + 1], at + 2
+    raise InvalidImage(reason="truncated")
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        size = struct.unpack_from("<HBHB", data, 24)
+        return 1 + size[0] + (size[1] << 16), 1 + size[2] + (size[3] << 16)
+    if kind == b"VP8L":
+        mark, bits = struct.unpack_from("<BI", data, 20)
+        return (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)) if mark == 0x2F else (0, 0)
+    if kind == b"VP8 ":
+        mark, width, height = struct.unpack_from("<3sHH", data, 23)
+        return (width & 0x3FFF, height & 0x3FFF) if mark == b"\x9d\x01\x2a" else (0, 0)
+    raise InvalidImage(reason="not_an_image" if len(data) >= 16 else "truncated")
+
+
+_SIZES: Mapping[str, Callable[[bytes], tuple[int, int]]] = {
+    "image/png": _png_size,
+    "image/jpeg": _jpeg_size,
+    "image/webp": _webp_size,
+}

@@ -1,0 +1,82 @@
+"""How many generations one process runs at once, and who is next."""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from nano_banana_lab.core.generation.ports import GenerationError
+from nano_banana_lab.core.shared.ids import OwnerId
+
+RETRY_AFTER_SECONDS = 10
+
+
+class Overloaded(GenerationError):
+    """The waiting room is full. `retry_after` is in seconds."""
+
+    code = "overloaded"
+    sentence = "Too many pictures are being made right now; please try again in a moment."
+
+    def __init__(self) -> None:
+        self.retry_after = RETRY_AFTER_SECONDS
+        super().__init__()
+
+
+class Admission:
+    """At most `concurrent` generations run; up to `waiting` more wait, taken in turn from each waiting owner.
+
+    While nobody waits there is no cap for one owner; while somebody does, each owner gets every n-th place of n owners.
+    """
+
+    def __init__(self, *, concurrent: int, waiting: int) -> None:
+        self._free = concurrent
+        self._room = waiting
+        self._queues: OrderedDict[OwnerId, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return sum(len(queue) for queue in self._queues.values())
+
+    @asynccontextmanager
+    async def place(self, owner: OwnerId, *, patient: bool = False) -> AsyncIterator[None]:
+        """Hold a place while the body runs. Raises `Overloaded` when the waiting room is full, unless `patient`."""
+        await self._enter(owner, patient=patient)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _enter(self, owner: OwnerId, *, patient: bool) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        if not patient and self.waiting >= self._room:
+            raise Overloaded
+        turn = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(owner, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._leave(owner, turn)
+            raise
+
+    def _leave(self, owner: OwnerId, turn: asyncio.Future[None]) -> None:
+        """A waiter gave up: hand its place on if it was just given one, else take it out of the queue."""
+        if turn.done() and not turn.cancelled():
+            self._pass_on()
+            return
+        self._queues[owner].remove(turn)
+        if not self._queues[owner]:
+            del self._queues[owner]
+
+    def _pass_on(self) -> None:
+        if not self._queues:
+            self._free += 1
+            return
+        owner, queue = next(iter(self._queues.items()))
+        queue.popleft().set_result(None)
+        if queue:
+            self._queues.move_to_end(owner)
+        else:
+            del self._queues[owner]

@@ -1,0 +1,115 @@
+"""The one path on which every picture is made and kept."""
+
+import asyncio
+import hashlib
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from nano_banana_lab.core.generation.admission import Admission
+from nano_banana_lab.core.generation.delivered_size import delivers
+from nano_banana_lab.core.generation.generated_image import GeneratedImage, Usage
+from nano_banana_lab.core.generation.image_request import ImageRequest
+from nano_banana_lab.core.generation.model_card import ModelCard
+from nano_banana_lab.core.generation.models import ImageModels
+from nano_banana_lab.core.generation.paid_calls import PaidCalls
+from nano_banana_lab.core.generation.ports import NoImage
+from nano_banana_lab.core.history.keep_picture import KeepPicture
+from nano_banana_lab.core.history.keys import picture_key
+from nano_banana_lab.core.history.picture import Mode, Picture
+from nano_banana_lab.core.history.ports import InvalidImage, PictureTools
+from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
+from nano_banana_lab.core.shared.ids import OwnerId, new_id
+from nano_banana_lab.core.storage.store_watch import StoreWatch
+
+
+class NewPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture just made: what is kept of it, and what the model said besides."""
+
+    picture: Picture
+    answer: GeneratedImage
+    request: ImageRequest
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wants which picture; `prompt` is how the history shall call it."""
+
+    owner: OwnerId
+    mode: Mode
+    prompt: str
+    request: ImageRequest
+    session_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakePicture:
+    """Admit, generate, save. Once the model has been asked, the picture is kept even if the caller has gone."""
+
+    models: ImageModels
+    tools: PictureTools
+    keep: KeepPicture
+    stores: StoreWatch
+    admission: Admission
+    paid_calls: PaidCalls
+    clock: Clock
+
+    async def __call__(self, order: Order) -> NewPicture:
+        """Make the picture and keep it.
+
+        Raises `ValidationFailed` for settings the model does not offer, `Overloaded`, `ShuttingDown`,
+        `StoreUnavailable` before anything is paid when a store is down, and every `GenerationError`.
+        """
+        self.models.paid_by(order.request.api_key).card.check(order.request.settings)
+        return await self.paid_calls.run(self._to_the_end(order))
+
+    async def _to_the_end(self, order: Order) -> NewPicture:
+        async with self.admission.place(order.owner):
+            await self.stores.require()
+            model = self.models.paid_by(order.request.api_key)
+            started = time.perf_counter()
+            answer = await model.generate(order.request)
+            duration = round(time.perf_counter() - started, 3)
+        picture = await self._picture(order, answer, model.card, duration)
+        await self.keep(picture, answer.data)
+        return NewPicture(picture=picture, answer=answer, request=order.request)
+
+    async def _picture(self, order: Order, answer: GeneratedImage, card: ModelCard, duration: float) -> Picture:
+        try:
+            facts = await self.tools.inspect(answer.data)
+        except InvalidImage as error:
+            raise NoImage(finish_reason=answer.finish_reason, text=answer.text) from error
+        picture_id, settings = new_id(), order.request.settings
+        created_at = from_milliseconds(milliseconds(self.clock.now()))
+        return Picture(
+            id=picture_id,
+            owner=order.owner,
+            key=picture_key(order.owner, created_at, picture_id, facts.mime_type),
+            prompt=order.prompt,
+            mode=order.mode,
+            aspect_ratio=settings.aspect_ratio,
+            resolution=settings.resolution,
+            created_at=created_at,
+            duration=duration,
+            mime_type=facts.mime_type,
+            width=facts.width,
+            height=facts.height,
+            size_bytes=len(answer.data),
+            sha256=await asyncio.to_thread(_sha256, answer.data),
+            model=answer.model,
+            model_version=answer.model_version,
+            matches_request=delivers(settings, facts.width, facts.height),
+            usage=_counted(answer.usage),
+            cost_usd=card.cost_usd(answer.usage),
+            text_response=answer.text,
+            thinking=answer.thinking,
+            session_id=order.session_id,
+        )
+
+
+def _counted(usage: Usage) -> dict[str, int]:
+    return {field: getattr(usage, field) for field in usage.__struct_fields__}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,107 @@
+"""Rebuild the history from what is in the blob store."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from nano_banana_lab.core.history.bookkeeping import entering, leaving
+from nano_banana_lab.core.history.keys import PICTURES, SUFFIXES
+from nano_banana_lab.core.history.picture import Picture, decode_picture
+from nano_banana_lab.core.shared.clock import milliseconds
+from nano_banana_lab.core.storage.operations import CommitRefused
+from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, KeyValueStore, read_blob
+
+AT_ONCE = 16
+
+
+class Trouble(StrEnum):
+    """What can be wrong with a file."""
+
+    NO_SIDECAR = "picture without a sidecar"
+    NO_PICTURE = "sidecar without a picture"
+    UNREADABLE_SIDECAR = "sidecar that cannot be read"
+    UNKNOWN_FILE = "file that is neither a picture nor a sidecar"
+
+
+@dataclass(kw_only=True)
+class ReindexReport:
+    """What was found: records entered anew, records already there, and files with their trouble."""
+
+    restored: int = 0
+    present: int = 0
+    troubles: list[tuple[str, Trouble]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reindex:
+    """Enters every picture that has a sidecar and no record. Adds only; safe beside a running lab and when repeated."""
+
+    blobs: BlobStore
+    key_values: KeyValueStore
+
+    async def __call__(self) -> ReindexReport:
+        """Go through every file once. A picture that is being saved meanwhile may be reported as lacking its sidecar.
+
+        Raises `StoreUnavailable`; what was restored until then stays.
+        """
+        report, batch = ReindexReport(), list[list[str]]()
+        async for keys in self._stems():
+            batch.append(keys)
+            if len(batch) == AT_ONCE:
+                await asyncio.gather(*(self._look_at(group, report) for group in batch))
+                batch.clear()
+        await asyncio.gather(*(self._look_at(group, report) for group in batch))
+        report.troubles.sort()
+        return report
+
+    async def _stems(self) -> AsyncIterator[list[str]]:
+        """The keys that differ only in their suffix; they are neighbours because the listing is in order."""
+        group: list[str] = []
+        async for blob in self.blobs.list(PICTURES):
+            if group and _stem(blob.key) != _stem(group[0]):
+                yield group
+                group = []
+            group.append(blob.key)
+        if group:
+            yield group
+
+    async def _look_at(self, keys: list[str], report: ReindexReport) -> None:
+        sidecars = [key for key in keys if key.endswith(".json")]
+        pictures = [key for key in keys if key.endswith(tuple(SUFFIXES.values()))]
+        report.troubles += [(key, Trouble.UNKNOWN_FILE) for key in keys if key not in sidecars + pictures]
+        if not sidecars:
+            report.troubles += [(key, Trouble.NO_SIDECAR) for key in pictures]
+        for sidecar in sidecars:
+            await self._restore(sidecar, pictures, report)
+
+    async def _restore(self, sidecar: str, pictures: list[str], report: ReindexReport) -> None:
+        try:
+            picture = decode_picture(await read_blob(self.blobs, sidecar))
+        except BlobNotFound:
+            return  # deleted since it was listed
+        except msgspec.MsgspecError:
+            report.troubles.append((sidecar, Trouble.UNREADABLE_SIDECAR))
+            return
+        if picture.key not in pictures:
+            report.troubles.append((sidecar, Trouble.NO_PICTURE))
+        elif await self._enter(picture, sidecar):
+            report.restored += 1
+        else:
+            report.present += 1
+
+    async def _enter(self, picture: Picture, sidecar: str) -> bool:
+        try:
+            await self.key_values.commit(*entering(picture))
+            await self.blobs.head(sidecar)
+        except CommitRefused:
+            return False
+        except BlobNotFound:  # deleted between our reading the sidecar and entering the record
+            await self.key_values.commit(*leaving(picture, milliseconds(picture.created_at)))
+        return True
+
+
+def _stem(key: str) -> str:
+    return key.rpartition(".")[0]

@@ -1,0 +1,200 @@
+"""The one table from errors to HTTP statuses, and the one shape in which a client sees them (RFC 9457)."""
+
+import http
+import logging
+import math
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from nano_banana_lab.core.shared.errors import FieldError, LabError, ValidationFailed
+from nano_banana_lab.http.field_errors import from_litestar
+from nano_banana_lab.http.messages import Language, field_message, negotiate, sentence
+from nano_banana_lab.http.request_id import request_id_of
+
+logger = logging.getLogger(__name__)
+
+STATUS_BY_CODE = {
+    "validation_error": 422,
+    "invalid_image": 422,
+    "no_api_key": 400,
+    "content_blocked": 400,
+    "no_image": 502,
+    "invalid_api_key": 401,
+    "not_found": 404,
+    "image_not_found": 404,
+    "method_not_allowed": 405,
+    "unsupported_media_type": 415,
+    "range_not_satisfiable": 416,
+    "payload_too_large": 413,
+    "upstream_rate_limited": 429,
+    "upstream_error": 502,
+    "upstream_timeout": 504,
+    "model_retired": 502,
+    "overloaded": 503,
+    "service_unavailable": 503,
+    "internal_error": 500,
+}
+
+
+class FieldProblem(msgspec.Struct, kw_only=True):
+    """One wrong field."""
+
+    field: str
+    message: str
+    type: str
+
+
+class ProblemError(msgspec.Struct, kw_only=True):
+    """The error once more, in the older shape."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """What every error looks like, `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    error: ProblemError
+    success: bool = False
+
+
+class RouteNotFound(LabError):
+    """No route has this path."""
+
+    code = "not_found"
+    sentence = "There is nothing here."
+
+
+class MethodNotAllowed(LabError):
+    """The path exists, the method does not."""
+
+    code = "method_not_allowed"
+    sentence = "This method is not allowed here."
+
+
+class UnsupportedMediaType(LabError):
+    """The body is of a type that this route does not read. Details: `accepted`."""
+
+    code = "unsupported_media_type"
+    sentence = "This content type is not accepted here; send {accepted}."
+
+
+class PayloadTooLarge(LabError):
+    """The body is over the limit."""
+
+    code = "payload_too_large"
+    sentence = "The request body is too large."
+
+
+class RangeNotSatisfiable(LabError):
+    """The Range header asks for bytes that do not exist. `size` is the whole length in bytes."""
+
+    code = "range_not_satisfiable"
+    sentence = "The requested range does not exist."
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__()
+
+
+def problem_response(request: Request[Any, Any, Any], error: LabError) -> Response[Problem]:
+    """The error as a client sees it, in the language it asked for."""
+    status = STATUS_BY_CODE[error.code]
+    language = negotiate(request.headers.get("accept-language"), request.app.state.default_language)
+    detail = _detail(error, language)
+    problem = Problem(
+        type=f"urn:nano-banana-lab:error:{error.code}",
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0] or request.url.path,
+        code=error.code,
+        request_id=request_id_of(request.scope),
+        error=ProblemError(code=error.code, message=detail, details=_details(error, language)),
+    )
+    return Response(
+        problem, status_code=status, media_type="application/problem+json", headers=_headers(request, error, status)
+    )
+
+
+def lab_error(request: Request[Any, Any, Any], error: LabError) -> Response[Problem]:
+    """Exception handler for the errors of the core."""
+    if error.code == LabError.code:
+        return unexpected(request, error)
+    return problem_response(request, error)
+
+
+def framework_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """Exception handler for what Litestar itself refuses."""
+    match error.status_code:
+        case 404:
+            problem: LabError = RouteNotFound()
+        case 405:
+            problem = MethodNotAllowed()
+        case 413:
+            problem = PayloadTooLarge()
+        case 400:
+            problem = ValidationFailed(from_litestar(error, request.scope.get("route_handler")))
+        case _:
+            return unexpected(request, error)
+    response = problem_response(request, problem)
+    if allow := (error.headers or {}).get("allow"):
+        response.headers["Allow"] = allow
+    return response
+
+
+def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """Exception handler for bugs: the log has the trace, the client the id to find it by."""
+    logger.error("unexpected error", exc_info=error, extra={"path": request.scope["path"]})
+    return problem_response(request, LabError())
+
+
+def _detail(error: LabError, language: Language) -> str:
+    """One sentence for people; of wrong fields, each with its name."""
+    if isinstance(error, ValidationFailed):
+        found = [_field_problem(each, language) for each in error.errors]
+        return " ".join(f"{each.field}: {each.message}" if each.field else each.message for each in found)
+    return sentence(error, language)
+
+
+def _details(error: LabError, language: Language) -> dict[str, Any]:
+    if isinstance(error, ValidationFailed):
+        return {"errors": [_field_problem(each, language) for each in error.errors]}
+    return error.details
+
+
+def _field_problem(error: FieldError, language: Language) -> FieldProblem:
+    return FieldProblem(field=error.field, message=field_message(error, language), type=error.type)
+
+
+def _headers(request: Request[Any, Any, Any], error: LabError, status: int) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store"}
+    if retry_after := getattr(error, "retry_after", None):
+        headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+    elif status == 503:
+        headers["Retry-After"] = "5"
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
+    if isinstance(error, UnsupportedMediaType):
+        headers["Accept"] = str(error.details["accepted"])
+    if request.method == "HEAD":
+        headers["Content-Type"] = "application/problem+json"
+    return headers
+
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {
+    LabError: lab_error,
+    HTTPException: framework_error,
+    Exception: unexpected,
+}

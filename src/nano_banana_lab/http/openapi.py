@@ -1,0 +1,82 @@
+"""The OpenAPI document: what is said of the service as a whole, and of every error."""
+
+from collections import defaultdict
+from http import HTTPStatus
+
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import Example, License
+
+from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.http.errors import STATUS_BY_CODE, Problem, ProblemError
+
+DOCS_ASSETS = "/docs/assets"
+DESCRIPTION = """Makes, refines and keeps AI pictures with Google Gemini.
+
+Every error is a problem object (RFC 9457) with a stable `code`; its sentence follows `Accept-Language`.
+Every response carries `X-Request-ID`, by which the log can be searched.
+With an `X-API-Key` header a request is paid by that Google API key; it is neither logged nor stored.
+"""
+
+
+def problems(*codes: str) -> dict[int, ResponseSpec]:
+    """The documented errors of a route, one response for each status with an example for each code."""
+    by_status = defaultdict[int, list[str]](list)
+    for code in codes:
+        by_status[STATUS_BY_CODE[code]].append(code)
+    return {
+        status: ResponseSpec(
+            data_container=Problem,
+            description=f"{HTTPStatus(status).phrase}: " + ", ".join(f"`{code}`" for code in listed),
+            media_type="application/problem+json",
+            generate_examples=False,
+            examples=[_example(code, status) for code in listed],
+        )
+        for status, listed in sorted(by_status.items())
+    }
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """What the document says, and the page at `/docs`, which loads nothing from outside."""
+    return OpenAPIConfig(
+        title="Nano Banana Lab",
+        version=version,
+        description=DESCRIPTION,
+        license=License(name="MIT", identifier="MIT"),
+        path="/docs",
+        use_handler_docstrings=True,
+        render_plugins=[
+            SwaggerRenderPlugin(
+                path="/",
+                js_url=f"{DOCS_ASSETS}/swagger-ui-bundle.js",
+                css_url=f"{DOCS_ASSETS}/swagger-ui.css",
+                standalone_preset_js_url=f"{DOCS_ASSETS}/swagger-ui-standalone-preset.js",
+                favicon=f"<link rel='icon' type='image/png' href='{DOCS_ASSETS}/favicon-32x32.png'>",
+            ),
+        ],
+    )
+
+
+def _example(code: str, status: int) -> Example:
+    sentence = _sentences()[code].format_map(defaultdict(lambda: "..."))
+    problem = Problem(
+        type=f"urn:nano-banana-lab:error:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=sentence,
+        instance="/api/...",
+        code=code,
+        request_id="0f8d1c6d5c7c4b2a9e3f1a2b3c4d5e6f",
+        error=ProblemError(code=code, message=sentence, details={}),
+    )
+    return Example(id=code, summary=code, value=problem)
+
+
+def _sentences() -> dict[str, str]:
+    """The English sentence of every code; of several errors with one code, the most general one's."""
+    found, family = dict[str, str](), [LabError]
+    for error in family:
+        found.setdefault(error.code, error.sentence)
+        family += error.__subclasses__()
+    return found

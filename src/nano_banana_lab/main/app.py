@@ -1,0 +1,113 @@
+"""The application: every route, wired to the adapters that the settings choose."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+
+from dishka import AsyncContainer, Provider
+from dishka.integrations.litestar import DishkaRouter, setup_dishka
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+
+from nano_banana_lab.core.generation.models import ImageModels
+from nano_banana_lab.core.generation.paid_calls import PaidCalls
+from nano_banana_lab.core.history.delete_pictures import DeletePictures
+from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.http.caller import provide_caller
+from nano_banana_lab.http.envelope import Envelope
+from nano_banana_lab.http.errors import EXCEPTION_HANDLERS
+from nano_banana_lab.http.generate import GenerateController
+from nano_banana_lab.http.health import HealthController, ServiceInfo
+from nano_banana_lab.http.history import HistoryController
+from nano_banana_lab.http.lab_request import LabRequest
+from nano_banana_lab.http.metrics import MetricsController, RequestMetrics
+from nano_banana_lab.http.openapi import openapi_config
+from nano_banana_lab.http.picture_files import PictureFilesController
+from nano_banana_lab.http.root import RootController, docs_assets
+from nano_banana_lab.main.container import SKETCH_NOTICE, make_container
+from nano_banana_lab.main.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+EXPOSED_HEADERS = [
+    "X-Request-ID",
+    "ETag",
+    "Location",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "Preference-Applied",
+    "Content-Disposition",
+    "Content-Range",
+    "WWW-Authenticate",
+]
+CONTROLLERS = [
+    RootController,
+    HealthController,
+    GenerateController,
+    HistoryController,
+    PictureFilesController,
+    MetricsController,
+]
+
+
+def create_app(settings: Settings, *overrides: Provider) -> Litestar:
+    """The whole lab for these settings; `overrides` replace single ports.
+
+    Nothing is opened or imported for a client library before the application starts or the first request needs it.
+    """
+    container = make_container(settings, *overrides)
+    app = Litestar(
+        route_handlers=[DishkaRouter(path="/", route_handlers=CONTROLLERS), docs_assets()],
+        dependencies={"caller": Provide(provide_caller)},
+        exception_handlers=EXCEPTION_HANDLERS,
+        request_class=LabRequest,
+        request_max_body_size=settings.max_request_bytes,
+        cors_config=_cors(settings),
+        openapi_config=openapi_config(version("nano-banana-lab")),
+        lifespan=[_lifespan(container, settings)],
+        logging_config=None,
+        debug=False,
+    )
+    app.state.default_language = settings.default_language
+    setup_dishka(container, app)
+    app.asgi_handler = Envelope(app.asgi_handler, container.get_sync(RequestMetrics))
+    return app
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.allowed_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.allowed_origins), allow_headers=["*"], expose_headers=EXPOSED_HEADERS, max_age=86400
+    )
+
+
+def _lifespan(container: AsyncContainer, settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await container.get(ServiceInfo)  # its uptime begins now
+        if settings.uses_sketch:
+            logger.warning(SKETCH_NOTICE)
+        chores = asyncio.create_task(_after_start(container))
+        try:
+            yield
+        finally:
+            chores.cancel()
+            paid_calls = await container.get(PaidCalls)
+            paid_calls.close()
+            await paid_calls.finish(settings.shutdown_grace_seconds)
+            await container.close()
+
+    return lifespan
+
+
+async def _after_start(container: AsyncContainer) -> None:
+    """What would delay the first answer if it came before it."""
+    models = await container.get(ImageModels)
+    await models.default.warm_up()
+    with contextlib.suppress(LabError):
+        await (await container.get(DeletePictures)).empty_trash()

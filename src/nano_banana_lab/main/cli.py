@@ -1,0 +1,98 @@
+"""The command `nano-banana-lab`: the service, and the same use cases without it."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.main.settings import Settings, SettingsError, read_settings
+
+EXIT_FAILED = 1
+EXIT_MISCONFIGURED = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nano-banana-lab")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Make, refine and keep AI pictures with Google Gemini.
+
+    Configured by environment variables or a .env file in the working directory; see .env.example.
+    """
+    try:
+        context.obj = read_settings()
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        context.exit(EXIT_MISCONFIGURED)
+
+
+@cli.command()
+@click.pass_obj
+def serve(settings: Settings) -> None:
+    """Serve the HTTP API until SIGTERM or Ctrl-C; running generations are finished first."""
+    from nano_banana_lab.main.serve import serve as serve_forever
+
+    serve_forever(settings)
+
+
+@cli.command()
+@click.pass_obj
+def check(settings: Settings) -> None:
+    """Show the effective configuration, secrets masked, and try every store and the image model."""
+    from nano_banana_lab.main.check import check as check_everything
+
+    sys.exit(_run(settings, check_everything))
+
+
+@cli.command()
+@click.argument("prompt")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default its own name here.")
+@click.option("--aspect-ratio", default="16:9", show_default=True)
+@click.option("--resolution", type=click.Choice(["1K", "2K", "4K"]), default="1K", show_default=True)
+@click.option(
+    "--safety-level",
+    type=click.Choice(["strict", "moderate", "relaxed", "none"]),
+    default="moderate",
+    show_default=True,
+)
+@click.pass_obj
+def generate(settings: Settings, /, prompt: str, output: Path | None, **look: Any) -> None:
+    """Make one picture from PROMPT, keep it in the history and write it to a file."""
+    from nano_banana_lab.main.generate import generate as generate_picture
+
+    sys.exit(_run(settings, lambda container: generate_picture(container, prompt, output, look)))
+
+
+@cli.command()
+@click.pass_obj
+def reindex(settings: Settings) -> None:
+    """Rebuild the history from the pictures in the blob store, and report files that do not fit."""
+    from nano_banana_lab.main.reindex import reindex as reindex_everything
+
+    sys.exit(_run(settings, reindex_everything))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    cli(prog_name="nano-banana-lab")
+
+
+def _run(settings: Settings, command: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
+    """Run a command on the wired lab; errors that a user can act on end in one line, not in a trace."""
+    from nano_banana_lab.main.container import make_container
+    from nano_banana_lab.main.logs import configure_logs
+
+    async def run() -> int:
+        async with make_container(settings) as container:
+            return await command(container)
+
+    configure_logs(settings)
+    try:
+        return asyncio.run(run())
+    except LabError as error:
+        click.echo(f"{error.code}: {error}", err=True)
+        return EXIT_FAILED

@@ -1,0 +1,176 @@
+"""The composition root: which adapter stands behind each port, and how the use cases are put together.
+
+Adapters are imported where they are chosen, so that a lab loads only what it uses and starts fast.
+"""
+
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from dishka import AsyncContainer, Provider, Scope, from_context, make_async_container, provide, provide_all
+from prometheus_client import CollectorRegistry
+
+from nano_banana_lab.core.generation.admission import Admission
+from nano_banana_lab.core.generation.generate_image import GenerateImage
+from nano_banana_lab.core.generation.image_request import Resolution
+from nano_banana_lab.core.generation.make_picture import MakePicture
+from nano_banana_lab.core.generation.models import ImageModels
+from nano_banana_lab.core.generation.paid_calls import PaidCalls
+from nano_banana_lab.core.generation.ports import ImageModel
+from nano_banana_lab.core.history.delete_pictures import DeletePictures
+from nano_banana_lab.core.history.find_pictures import FindPictures
+from nano_banana_lab.core.history.keep_picture import KeepPicture
+from nano_banana_lab.core.history.ports import PictureTools
+from nano_banana_lab.core.history.reindex import Reindex
+from nano_banana_lab.core.history.statistics import Statistics
+from nano_banana_lab.core.history.thumbnail import Thumbnail
+from nano_banana_lab.core.identity.identify_owner import IdentifyOwner, SingleOwner
+from nano_banana_lab.core.shared.clock import Clock, SystemClock
+from nano_banana_lab.core.shared.secrets import ApiKey
+from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
+from nano_banana_lab.core.storage.store_watch import StoreWatch
+from nano_banana_lab.http.cursor import Cursors
+from nano_banana_lab.http.health import ModelCheck, ServiceInfo
+from nano_banana_lab.http.history import HistoryView
+from nano_banana_lab.http.metrics import RequestMetrics
+from nano_banana_lab.http.picture_urls import PictureUrls
+from nano_banana_lab.main.secret_key import secret_key
+from nano_banana_lab.main.settings import Settings
+
+if TYPE_CHECKING:
+    from nano_banana_lab.adapters.gemini.image_model import GeminiImageModel
+
+SKETCH_NOTICE = (
+    "Pictures are placeholders drawn by the offline sketch model, not made by AI. "
+    "Set GOOGLE_API_KEY to make real ones, or send a key of your own in the X-API-Key header."
+)
+
+
+class Stores(Provider):
+    """Redis and an S3 bucket when they are configured, else files under `DATA_DIR`."""
+
+    scope = Scope.APP
+
+    @provide
+    async def key_value_store(self, settings: Settings) -> AsyncIterator[KeyValueStore]:
+        if settings.redis_url is not None:
+            from nano_banana_lab.adapters.redis.key_value_store import RedisKeyValueStore, connect
+
+            client = connect(settings.redis_url.reveal())
+            yield RedisKeyValueStore(client)
+            await client.aclose()
+        else:
+            from nano_banana_lab.adapters.sqlite.key_value_store import SqliteKeyValueStore
+
+            store = SqliteKeyValueStore(settings.data_dir / "lab.sqlite3")
+            yield store
+            await store.aclose()
+
+    @provide
+    async def blob_store(self, settings: Settings) -> AsyncIterator[BlobStore]:
+        if settings.r2_enabled:
+            from nano_banana_lab.adapters.s3.blob_store import S3BlobStore
+
+            assert settings.r2_access_key_id is not None  # a rule of the settings
+            assert settings.r2_secret_access_key is not None  # likewise
+            store = S3BlobStore(
+                endpoint_url=settings.r2_endpoint,
+                region="auto",
+                bucket=settings.r2_bucket_name,
+                access_key_id=settings.r2_access_key_id,
+                secret_access_key=settings.r2_secret_access_key.reveal(),
+                public_base_url=settings.r2_public_url,
+            )
+            yield store
+            await store.aclose()
+        else:
+            from nano_banana_lab.adapters.filesystem.blob_store import FilesystemBlobStore
+
+            yield FilesystemBlobStore(settings.data_dir / "pictures")
+
+    store_watch = provide(StoreWatch)
+
+
+class Models(Provider):
+    """Gemini with the operator's key, else the sketch; a caller's own key always means Gemini."""
+
+    scope = Scope.APP
+
+    @provide
+    async def models(self, settings: Settings) -> AsyncIterator[ImageModels]:
+        gemini = _gemini(settings)
+        yield ImageModels(default=_sketch() if settings.uses_sketch else gemini, keyed=gemini)
+        await gemini.aclose()
+
+    @provide
+    def picture_tools(self) -> PictureTools:
+        from nano_banana_lab.adapters.pillow.picture_tools import PillowPictureTools
+
+        return PillowPictureTools()
+
+    @provide
+    def admission(self, settings: Settings) -> Admission:
+        return Admission(concurrent=settings.max_concurrent_generations, waiting=settings.max_waiting_generations)
+
+
+class UseCases(Provider):
+    """Everything the lab can do, made of the ports above."""
+
+    scope = Scope.APP
+
+    settings = from_context(Settings)
+    clock = provide(SystemClock, provides=Clock)
+    identify_owner = provide(SingleOwner, provides=IdentifyOwner)
+    generation = provide_all(PaidCalls, MakePicture, GenerateImage)
+    history = provide_all(KeepPicture, FindPictures, Statistics, Thumbnail, DeletePictures, Reindex)
+
+
+class Web(Provider):
+    """What only the HTTP side needs."""
+
+    scope = Scope.APP
+
+    @provide
+    def cursors(self, settings: Settings) -> Cursors:
+        return Cursors(secret_key(settings.secret_key, settings.data_dir))
+
+    @provide
+    def info(self, settings: Settings) -> ServiceInfo:
+        return ServiceInfo(
+            version=version("nano-banana-lab"),
+            environment=settings.environment,
+            model_notice=SKETCH_NOTICE if settings.uses_sketch else None,
+        )
+
+    @provide
+    def registry(self) -> CollectorRegistry:
+        return CollectorRegistry()
+
+    views = provide_all(PictureUrls, HistoryView, ModelCheck, RequestMetrics)
+
+
+def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
+    """The wiring for these settings; `overrides` replace single ports, for tests and for adapters of your own."""
+    return make_async_container(Stores(), Models(), UseCases(), Web(), *overrides, context={Settings: settings})
+
+
+def _sketch() -> ImageModel:
+    from nano_banana_lab.adapters.sketch.image_model import SketchImageModel
+
+    return SketchImageModel()
+
+
+def _gemini(settings: Settings) -> "GeminiImageModel":
+    from nano_banana_lab.adapters.gemini.image_model import GeminiImageModel
+
+    seconds = settings.generation_timeout_seconds
+    by_resolution = dict(zip(Resolution, seconds if len(seconds) == 3 else seconds * 3, strict=True))
+    key = settings.google_api_key
+    return GeminiImageModel(
+        api_key=ApiKey(key.reveal()) if key else None,
+        model_id=settings.image_model_id,
+        base_url=settings.google_gemini_base_url,
+        api_version=settings.gemini_api_version,
+        retry_delays=settings.retry_delays,
+        timeouts=by_resolution,
+    )

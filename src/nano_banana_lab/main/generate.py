@@ -1,0 +1,50 @@
+"""`nano-banana-lab generate`: one picture without the service."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import msgspec
+from dishka import AsyncContainer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from nano_banana_lab.core.generation.generate_image import GenerateImage
+from nano_banana_lab.core.generation.image_request import ImageSettings
+from nano_banana_lab.core.generation.make_picture import NewPicture
+from nano_banana_lab.core.identity.caller import Caller
+from nano_banana_lab.core.shared.ids import ANONYMOUS
+
+
+async def generate(container: AsyncContainer, prompt: str, output: Path | None, look: Mapping[str, str]) -> int:
+    """Make the picture and write its untouched bytes to `output`. Raises what `GenerateImage` raises."""
+    generate_image = await container.get(GenerateImage)
+    settings = msgspec.convert(look, ImageSettings)
+    with _progress() as progress:
+        progress.add_task(f"Making a {settings.resolution} picture")
+        made = await generate_image(Caller(owner=ANONYMOUS), prompt, settings)
+    path = output or Path(made.picture.filename)
+    await asyncio.to_thread(path.write_bytes, made.answer.data)
+    click.echo(_summary(made, path))
+    return 0
+
+
+def _progress() -> Progress:
+    """Time passing, on the terminal only and never in what is piped on."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _summary(made: NewPicture, path: Path) -> str:
+    picture = made.picture
+    cost = f"${picture.cost_usd:.4f}"
+    facts = f"{picture.width}x{picture.height}, {picture.duration:.1f} s, {cost}, model {picture.model}"
+    return f"{path} ({facts})\nKept in the history as {picture.id}"

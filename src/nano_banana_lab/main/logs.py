@@ -1,0 +1,61 @@
+"""One line for each event: readable on a terminal, JSON for machines, and never a secret."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+from nano_banana_lab.main.settings import Environment, Settings
+
+HIDDEN = "***"
+_LOOKS_SECRET = re.compile(
+    r"AIza[0-9A-Za-z_-]{30,}"  # Google API keys
+    r"|gh[pousr]_[0-9A-Za-z]{20,}"  # GitHub tokens
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"  # JSON web tokens
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user and password in an address
+)
+
+
+class SecretFilter:
+    """Blanks the configured secrets, and whatever looks like one, in every text of an event."""
+
+    def __init__(self, secrets: list[str]) -> None:
+        known = "|".join(re.escape(secret) for secret in sorted(secrets, key=len, reverse=True) if len(secret) >= 6)
+        self._pattern = re.compile(f"{known}|{_LOOKS_SECRET.pattern}") if known else _LOOKS_SECRET
+
+    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        """A structlog processor."""
+        return {name: self._clean(value) for name, value in event.items()}
+
+    def _clean(self, value: Any) -> Any:
+        return self._pattern.sub(HIDDEN, value) if isinstance(value, str) else value
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send the logs of the lab and of its libraries to standard error, in production as JSON."""
+    secrets = (settings.secret_key, settings.google_api_key, settings.r2_secret_access_key, settings.redis_url)
+    hide = SecretFilter([secret.reveal() for secret in secrets if secret is not None])
+    machine = settings.environment is Environment.PRODUCTION
+    renderer: Any = structlog.processors.JSONRenderer() if machine else structlog.dev.ConsoleRenderer(colors=False)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso"),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            hide,
+            renderer,
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+    for chatty in ("botocore", "aiobotocore", "httpx2", "httpcore2", "google_genai", "PIL", "urllib3"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))

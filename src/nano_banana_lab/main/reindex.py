@@ -1,0 +1,23 @@
+"""`nano-banana-lab reindex`: the history, rebuilt from the blob store."""
+
+import click
+from dishka import AsyncContainer
+
+from nano_banana_lab.core.history.delete_pictures import DeletePictures
+from nano_banana_lab.core.history.reindex import Reindex
+
+
+async def reindex(container: AsyncContainer) -> int:
+    """Enter what is missing, finish what was being deleted, and report what does not fit.
+
+    Returns 1 when a file has a trouble.
+    """
+    emptied = await (await container.get(DeletePictures)).empty_trash()
+    report = await (await container.get(Reindex))()
+    for key, trouble in report.troubles:
+        click.echo(f"{trouble}: {key}")
+    click.echo(
+        f"{report.restored} pictures restored, {report.present} already there, "
+        f"{len(report.troubles)} files with trouble, {emptied} deletions finished"
+    )
+    return 1 if report.troubles else 0

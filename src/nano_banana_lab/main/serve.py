@@ -1,0 +1,80 @@
+"""Run the service under uvicorn, and stop it without losing a picture."""
+
+import asyncio
+import logging
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+
+from nano_banana_lab.core.generation.paid_calls import PaidCalls
+from nano_banana_lab.main.app import create_app
+from nano_banana_lab.main.logs import configure_logs
+from nano_banana_lab.main.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+CLOSE_CONNECTIONS_SECONDS = 5
+"""How long answers that are being sent may take once nothing is being generated any more."""
+
+
+class DrainingServer(uvicorn.Server):
+    """Finishes what is being paid for before it closes its doors.
+
+    The first SIGTERM or SIGINT makes readiness 503 and refuses new generations while the port stays open,
+    so that load balancers notice; when the running ones have ended, or their grace has, uvicorn shuts down.
+    A second signal does not wait.
+    """
+
+    def __init__(self, config: uvicorn.Config, paid_calls: PaidCalls, grace_seconds: float) -> None:
+        super().__init__(config)
+        self._paid_calls = paid_calls
+        self._grace_seconds = grace_seconds
+        self._drain: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called in the main thread, between two steps of the event loop."""
+        if self._paid_calls.closed or not self.started:
+            super().handle_exit(sig, frame)
+            return
+        self._paid_calls.close()
+        self._loop.call_soon_threadsafe(self._begin_to_drain, sig)
+
+    def _begin_to_drain(self, sig: int) -> None:
+        logger.info(
+            "shutting down", extra={"signal": signal.Signals(sig).name, "generations": self._paid_calls.running}
+        )
+        self._drain = asyncio.create_task(self._finish())
+
+    async def _finish(self) -> None:
+        cancelled = await self._paid_calls.finish(self._grace_seconds)
+        if cancelled:
+            logger.warning("generations cut off by the end of the grace time", extra={"generations": cancelled})
+        self.should_exit = True
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal says otherwise."""
+    configure_logs(settings)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="auto",
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=list(settings.forwarded_allow_ips),
+        timeout_graceful_shutdown=CLOSE_CONNECTIONS_SECONDS,
+    )
+    paid_calls = app.state.dishka_container.get_sync(PaidCalls)
+    DrainingServer(config, paid_calls, settings.shutdown_grace_seconds).run()
