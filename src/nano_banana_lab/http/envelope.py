@@ -4,12 +4,19 @@ import logging
 import time
 from typing import Any
 
-from litestar.datastructures import MutableScopeHeaders
+from dishka import AsyncContainer
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from nano_banana_lab.http.metrics import RequestMetrics
-from nano_banana_lab.http.request_id import HEADER, request_id_of
+from nano_banana_lab.http.request_id import request_id_of
+
+REQUEST_ID_HEADER = b"x-request-id"
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+]
 
 logger = logging.getLogger(__name__)
 
@@ -18,18 +25,23 @@ QUIET = ("/api/health", "/metrics")
 
 
 class Envelope:
-    """Wraps the whole application. Litestar's own middleware never sees 404 and 405, so this stands outside."""
+    """Wraps the whole application. Litestar's own middleware never sees 404 and 405, so this stands outside.
 
-    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
+    It also hands the container on: everything in it lives as long as the application,
+    so no request needs a container of its own.
+    """
+
+    def __init__(self, app: ASGIApp, container: AsyncContainer) -> None:
         self._app = app
-        self._metrics = metrics
+        self._container = container
+        self._metrics = container.get_sync(RequestMetrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
-        scope.setdefault("state", {})
+        scope.setdefault("state", {})["dishka_container"] = self._container
         request_id = request_id_of(scope)
 
         async def send_in_envelope(message: Message) -> None:
@@ -61,10 +73,10 @@ class Envelope:
             )
 
 
-def _add_headers(message: Message, request_id: str) -> None:
-    headers = MutableScopeHeaders.from_message(message)
-    headers[HEADER] = request_id
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers["X-Frame-Options"] = "DENY"
-    headers.setdefault("Cache-Control", "no-store")
+def _add_headers(message: Any, request_id: str) -> None:
+    """In raw form: this runs for every response, and the probes of a busy host are many."""
+    headers = message["headers"] = list(message["headers"])
+    if not any(name == b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"no-store"))
+    headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
+    headers += SECURITY_HEADERS

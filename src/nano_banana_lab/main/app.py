@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 from dishka import AsyncContainer, Provider
-from dishka.integrations.litestar import DishkaRouter, setup_dishka
+from dishka.integrations.litestar import DishkaRouter
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
@@ -24,7 +24,7 @@ from nano_banana_lab.http.generate import GenerateController
 from nano_banana_lab.http.health import HealthController, ServiceInfo
 from nano_banana_lab.http.history import HistoryController
 from nano_banana_lab.http.lab_request import LabRequest
-from nano_banana_lab.http.metrics import MetricsController, RequestMetrics
+from nano_banana_lab.http.metrics import MetricsController
 from nano_banana_lab.http.openapi import openapi_config
 from nano_banana_lab.http.picture_files import PictureFilesController
 from nano_banana_lab.http.root import RootController, docs_assets
@@ -73,8 +73,8 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
         debug=False,
     )
     app.state.default_language = settings.default_language
-    setup_dishka(container, app)
-    app.asgi_handler = Envelope(app.asgi_handler, container.get_sync(RequestMetrics))
+    app.state.dishka_container = container
+    app.asgi_handler = Envelope(app.asgi_handler, container)
     return app
 
 

@@ -54,7 +54,8 @@ class Stores(Provider):
     @provide
     async def key_value_store(self, settings: Settings) -> AsyncIterator[KeyValueStore]:
         if settings.redis_url is not None:
-            from nano_banana_lab.adapters.redis.key_value_store import RedisKeyValueStore, connect
+            from nano_banana_lab.adapters.redis.connection import connect
+            from nano_banana_lab.adapters.redis.key_value_store import RedisKeyValueStore
 
             client = connect(settings.redis_url.reveal())
             yield RedisKeyValueStore(client)
@@ -62,6 +63,7 @@ class Stores(Provider):
         else:
             from nano_banana_lab.adapters.sqlite.key_value_store import SqliteKeyValueStore
 
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
             store = SqliteKeyValueStore(settings.data_dir / "lab.sqlite3")
             yield store
             await store.aclose()

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 from dotenv import dotenv_values
+from msgspec import inspect
 
 from nano_banana_lab.core.shared.secrets import Secret
 
@@ -142,13 +143,33 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _parse(text: str, type: Any) -> Any:
     """The text as a value of the type; complains without repeating the text, which may be a secret."""
-    if Secret in get_args(type):
+    choices = (type, *get_args(type))
+    if Secret in choices:
         return Secret(text)
-    if Path in (type, *get_args(type)):
+    if Path in choices:
         return Path(text)
-    if any(get_origin(choice) is tuple for choice in (type, *get_args(type))):
-        return msgspec.convert(_list(text), type, strict=False)
-    return msgspec.convert(text, type, strict=False)
+    value = _list(text) if any(get_origin(choice) is tuple for choice in choices) else text
+    try:
+        return msgspec.convert(value, type, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"expected {_expected(inspect.type_info(type))}") from error
+
+
+def _expected(kind: inspect.Type) -> str:
+    """What may stand in a setting of this kind, in words."""
+    match kind:
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.EnumType(cls=choices):
+            return "one of " + ", ".join(choice.value for choice in choices)
+        case inspect.IntType(ge=least, le=most):
+            return "a whole number" + (f" from {least}" if least is not None else "") + (f" to {most}" if most else "")
+        case inspect.FloatType(ge=least):
+            return "a number" + (f" from {least}" if least is not None else "")
+        case inspect.VarTupleType(item_type=item):
+            return f"a list between commas, each {_expected(item)}"
+        case _:
+            return "text"
 
 
 def _list(text: str) -> list[str]:

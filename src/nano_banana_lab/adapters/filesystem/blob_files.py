@@ -12,7 +12,7 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
@@ -145,7 +145,7 @@ def prepare(root: Path) -> None:
     finally:
         probe.discard()
     with _folder(root, [INCOMING]) as incoming:
-        for name in os.listdir(incoming):
+        for name in os.listdir(incoming):  # noqa: PTH208 - an open folder has no path
             with suppress(OSError):
                 if time.time() - os.stat(name, dir_fd=incoming, follow_symlinks=False).st_mtime > LEFTOVER_SECONDS:
                     os.unlink(name, dir_fd=incoming)

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -64,10 +65,11 @@ class FilesystemBlobStore:
         incoming = IncomingBlob(self._root)
         try:
             last: bytes | memoryview = b""
-            async for block in _blocks(data):
-                if last:
-                    await self._disk.run(incoming.write, last)
-                last = block
+            async with aclosing(_blocks(data)) as blocks:
+                async for block in blocks:
+                    if last:
+                        await self._disk.run(incoming.write, last)
+                    last = block
             return await self._disk.run(incoming.publish, last, key, content_type, details)
         except BaseException:
             await self._disk.run_briefly(incoming.discard)
@@ -141,6 +143,7 @@ class _FileReader:
             self._blob.close()
 
     async def aclose(self) -> None:
+        self._stop = self._start
         self._blob.close()
 
     def _read(self, position: int) -> bytes:
@@ -201,7 +204,7 @@ class _Disk:
         self._answered = loop.time()
 
 
-async def _blocks(data: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes | memoryview]:
+async def _blocks(data: bytes | AsyncIterable[bytes]) -> AsyncGenerator[bytes | memoryview, None]:
     """The data in blocks of `_BLOCK` bytes, the last one shorter."""
     if isinstance(data, bytes):
         for position in range(0, len(data), _BLOCK):

@@ -42,9 +42,10 @@ class GeminiClient:
         with carrying(cargo):
             sending = self._sdk.aio.models.generate_content(model=call.model, contents=list(contents), config=config)
             await translated(sending, model=call.model, successor=call.successor, key=call.key)
-        if not cargo.answer:
+        answer = cargo.unloaded()
+        if not answer:
             raise UpstreamFailed(reason="empty_answer")
-        return cargo.answer
+        return answer
 
     async def get_model(self, call: Call) -> None:
         """Return when the service knows the model and the key; costs nothing."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from types import MappingProxyType
@@ -63,6 +63,9 @@ class GeminiImageModel:
         self._base_url = base_url
         self._api_version = api_version
         self._opening = asyncio.Lock()
+        # The SDK spends milliseconds on writing a request. Many at once go through here one by one,
+        # so that the event loop gets a turn between any two.
+        self._turnstile = asyncio.Lock()
         self._client: GeminiClient | None = None
 
     @property
@@ -75,8 +78,8 @@ class GeminiImageModel:
         async with _within(seconds) as deadline:
             body = await persistently(partial(self._attempt, request, key, deadline), self._retry_delays)
         # After the deadline, for what has arrived has been paid; in a thread, for 26 MB take longer than the loop may.
-        return await asyncio.to_thread(
-            read_answer, body, model=self._model_id, include_thinking=request.include_thinking
+        return await _in_thread(
+            partial(read_answer, body, model=self._model_id, include_thinking=request.include_thinking)
         )
 
     async def check(self) -> None:
@@ -100,6 +103,8 @@ class GeminiImageModel:
 
     async def _attempt(self, request: ImageRequest, key: ApiKey, deadline: asyncio.Timeout) -> bytearray:
         client = await self._open()
+        async with self._turnstile:
+            await asyncio.sleep(0)
         return await client.ask_for_picture(self._call(key, _seconds_left(deadline)), request, self._model)
 
     async def _open(self) -> "GeminiClient":
@@ -126,6 +131,13 @@ def _usable(key: ApiKey | None) -> ApiKey:
     if not _SENDABLE.fullmatch(text):
         raise InvalidApiKey
     return ApiKey(text)
+
+
+async def _in_thread(read: Callable[[], GeneratedImage]) -> GeneratedImage:
+    """What `read` returns, not held by the futures between the threads, which are garbage only the collector finds."""
+    kept: list[GeneratedImage] = []
+    await asyncio.to_thread(lambda: kept.append(read()))
+    return kept.pop()
 
 
 @asynccontextmanager

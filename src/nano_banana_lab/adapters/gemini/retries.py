@@ -17,13 +17,20 @@ async def persistently(attempt: Callable[[], Awaitable[T]], delays: Sequence[flo
 
     Each delay is stretched by up to a quarter at random, so that those who failed together do not return together.
     """
+    kept: list[T] = []
+
+    async def attempt_and_keep() -> None:
+        kept.append(await attempt())
+
     attempts = tenacity.AsyncRetrying(
         stop=tenacity.stop_after_attempt(len(delays) + 1),
         wait=_pauses(delays),
         retry=tenacity.retry_if_exception(may_pass),
         reraise=True,
     )
-    return await attempts(attempt)
+    # Past tenacity, not through it: it would hold on to a 26 MB result until the garbage collector finds the cycle.
+    await attempts(attempt_and_keep)
+    return kept.pop()
 
 
 def may_pass(error: BaseException) -> bool:

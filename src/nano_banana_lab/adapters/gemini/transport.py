@@ -41,6 +41,14 @@ class Cargo:
     marker: bytes = field(default_factory=lambda: secrets.token_bytes(24))
     answer: bytearray | None = None
 
+    def unloaded(self) -> bytearray | None:
+        """The answer, if there was one; the cargo is empty from then on.
+
+        A kept-alive connection remembers the context it was opened in, and with it the cargo.
+        """
+        answer, self.answer = self.answer, None
+        return answer
+
 
 _current: ContextVar[Cargo | None] = ContextVar("cargo", default=None)
 
@@ -53,6 +61,7 @@ def carrying(cargo: Cargo) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+        cargo.pictures = ()
 
 
 class PictureTransport(httpx2.AsyncBaseTransport):

@@ -10,9 +10,11 @@ from nano_banana_lab.adapters.sketch.typesetting import font_of
 
 MAX_PIXELS = 50_000_000
 """A larger input picture is shown as an empty frame instead of being unpacked."""
+EMPTY = (70, 70, 70)
+"""The colour of an empty frame."""
 
 _PER_ROW = 7
-_FRAME, _EMPTY = (255, 255, 255), (70, 70, 70)
+_FRAME = (255, 255, 255)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +60,7 @@ def _tile(data: bytes, side: int) -> Image.Image:
                 return ImageOps.fit(picture.convert("RGB"), (side, side))
     except Exception:  # noqa: BLE001, S110  # whatever is wrong with an input, the sketch shows that it was there
         pass
-    return Image.new("RGB", (side, side), _EMPTY)
+    return Image.new("RGB", (side, side), EMPTY)
 
 
 def _write_number(brush: ImageDraw.ImageDraw, number: int, corner: tuple[int, int], grid: TileGrid) -> None:

@@ -18,8 +18,8 @@ from nano_banana_lab.core.storage.operations import (
 _PURGES = (
     "DELETE FROM value WHERE rowid IN (SELECT rowid FROM value WHERE expires_at <= ? LIMIT 100)",
     "DELETE FROM counter WHERE (key, field) IN (SELECT key, field FROM counter WHERE expires_at <= ? LIMIT 100)",
-    "DELETE FROM entry WHERE (listing, member) IN (SELECT listing, member FROM entry WHERE expires_at <= ? LIMIT 100)",
 )
+_EXPIRED_ENTRIES = "SELECT listing, member FROM entry WHERE expires_at <= ? LIMIT 100"
 
 
 def apply_operations(
@@ -33,8 +33,7 @@ def apply_operations(
     commit = _Commit(connection, now)
     for position, operation in enumerate(operations):
         commit.judge(position, operation)
-    for purge in _PURGES:
-        connection.execute(purge, (now,))
+    commit.purge()
     windows = commit.windows(operations)
     return tuple([commit.apply(operation, windows) for operation in operations])
 
@@ -63,6 +62,12 @@ class _Commit:
                 return
         if not holds:
             raise CommitRefused(position, operation, current)
+
+    def purge(self) -> None:
+        for purge in _PURGES:
+            self._execute(purge, (self._now,))
+        for entry in self._execute(_EXPIRED_ENTRIES, (self._now,)).fetchall():
+            self._execute("DELETE FROM entry WHERE listing = ? AND member = ?", entry)
 
     def windows(self, operations: Sequence[Operation]) -> dict[str, int | None]:
         """When the counters of each key that is added to expire: as before, or as this commit says of new ones."""

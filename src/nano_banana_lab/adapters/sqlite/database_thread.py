@@ -113,7 +113,7 @@ class DatabaseThread:
         except Exception as error:  # noqa: BLE001 - whatever it is must reach those who wait, and not end the thread
             _log.error("the key-value store %s cannot be used: %s", self._path, error)
             self._disconnect()
-            return [_unavailable(error)] * len(jobs)
+            return [_unavailable(error) for _ in jobs]
         return outcomes
 
     def _connected(self) -> sqlite3.Connection:
@@ -136,6 +136,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -16000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
         _patiently(connection, "PRAGMA journal_mode = WAL")
         _migrate(connection)
     except BaseException:

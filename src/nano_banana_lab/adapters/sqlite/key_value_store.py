@@ -18,11 +18,10 @@ from nano_banana_lab.core.storage.operations import MAX_INTEGER, Operation, chec
 from nano_banana_lab.core.storage.ports import Entry, Page
 
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
-_ENTRIES = f"""
-    FROM entry INDEXED BY entry_in_order
-    WHERE listing = (SELECT id FROM listing WHERE name = ?)
-    AND (score, member) > (?, ?) AND (score, member) < (?, ?) AND {_ALIVE}
-"""
+_ENTRIES = (
+    "FROM entry INDEXED BY entry_in_order WHERE listing = (SELECT id FROM listing WHERE name = ?)"
+    f" AND (score, member) > (?, ?) AND (score, member) < (?, ?) AND {_ALIVE}"  # noqa: S608 - constants only
+)
 _SIZE = """
     SELECT size - (
         SELECT count(*) FROM entry INDEXED BY entry_expiring WHERE expires_at <= ? AND entry.listing = listing.id
