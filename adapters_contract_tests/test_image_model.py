@@ -1,7 +1,8 @@
 """What every `ImageModel` promises, and the models that keep it.
 
 A binding gives the suite a model that answers with pictures, and these hooks:
-`never_answer` makes the calls to come wait for an answer that does not arrive, `payer_of` tells which key paid.
+`never_answer` makes the calls to come wait for an answer that does not arrive, `until_asked` waits until one of them
+does, and `payer_of` tells which key paid.
 """
 
 import asyncio
@@ -50,6 +51,10 @@ class ImageModelContract:
 
     async def never_answer(self, model: ImageModel) -> None:
         """From now on no call gets an answer; for a model that waits for nobody there is nothing to do."""
+
+    async def until_asked(self, model: ImageModel) -> None:
+        """Return once the first call has reached whoever answers it."""
+        await asyncio.sleep(0)
 
     def payer_of(self, model: ImageModel, prompt: str) -> str | None:
         """The key that paid for the picture of this prompt; None when nobody pays for pictures of this model."""
@@ -144,16 +149,17 @@ class ImageModelContract:
     async def test_a_cancelled_call_ends_at_once(self, model):
         await self.never_answer(model)
         call = asyncio.create_task(model.generate(asking()))
-        await asyncio.sleep(0)
+        await self.until_asked(model)
 
         call.cancel()
 
-        with pytest.raises(asyncio.CancelledError):
-            await call
+        async with asyncio.timeout(30):  # only so that a broken promise fails instead of hanging
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
     async def test_calls_go_on_after_one_was_cancelled(self, model):
         call = asyncio.create_task(model.generate(asking()))
-        await asyncio.sleep(0)
+        await self.until_asked(model)
         call.cancel()
         await asyncio.wait([call])
 
@@ -183,6 +189,9 @@ class TestScriptedImageModel(ImageModelContract):
 
     async def never_answer(self, model):
         model.hold()
+
+    async def until_asked(self, model):
+        await model.calls_begun(1)
 
     def payer_of(self, model, prompt):
         return next(request.api_key.reveal() for request in model.requests if request.prompt == prompt)

@@ -222,9 +222,13 @@ class PictureToolsContract:
         expected = 0 if mode in ("1", "L") else 128
         assert small.convert("L").getpixel((50, 50)) == pytest.approx(expected, abs=3)
 
-    async def test_a_transparent_palette_entry_stays_transparent(self, tools):
+    @pytest.mark.parametrize(("mode", "shade"), [("P", 3), ("L", 7), ("RGB", (1, 2, 3))])
+    async def test_a_transparent_colour_stays_transparent(self, tools, mode, shade):
         file = BytesIO()
-        Image.new("P", (50, 50), 3).save(file, "PNG", transparency=3)
+        image = Image.new(mode, (50, 50), shade)
+        if mode == "P":
+            image.putpalette(range(12))
+        image.save(file, "PNG", transparency=shade)
 
         assert opened(await tools.thumbnail(file.getvalue())).getpixel((25, 25))[3] == 0
 

@@ -6,9 +6,10 @@ from http import HTTPStatus
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Example, License
+from litestar.openapi.spec import Components, Example, License, SecurityScheme
 
 from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.http.caller import API_KEY_HEADER
 from nano_banana_lab.http.errors import STATUS_BY_CODE, Problem, ProblemError
 
 DOCS_ASSETS = "/docs/assets"
@@ -18,6 +19,13 @@ Every error is a problem object (RFC 9457) with a stable `code`; its sentence fo
 Every response carries `X-Request-ID`, by which the log can be searched.
 With an `X-API-Key` header a request is paid by that Google API key; it is neither logged nor stored.
 """
+
+GOOGLE_API_KEY = SecurityScheme(
+    type="apiKey",
+    name=API_KEY_HEADER,
+    security_scheme_in="header",
+    description="Optional: a Google API key that pays for this request instead of the operator's.",
+)
 
 
 def problems(*codes: str) -> dict[int, ResponseSpec]:
@@ -44,6 +52,8 @@ def openapi_config(version: str) -> OpenAPIConfig:
         version=version,
         description=DESCRIPTION,
         license=License(name="MIT", identifier="MIT"),
+        components=Components(security_schemes={"google_api_key": GOOGLE_API_KEY}),
+        security=[{}, {"google_api_key": []}],
         path="/docs",
         use_handler_docstrings=True,
         render_plugins=[

@@ -28,11 +28,11 @@ class SketchImageModel:
 
     The same prompt, settings and input pictures give the same bytes. Safety level, grounding, thinking and keys change
     nothing in how it works: it searches nowhere, answers no text and costs nothing.
-    Drawing happens in at most `threads` threads (default: one per processor, at most 4); further calls wait their turn.
+    Drawing happens in at most `threads` threads (default: one per processor, at most 2); further calls wait their turn.
     """
 
     def __init__(self, *, threads: int | None = None) -> None:
-        workers = threads or min(4, os.cpu_count() or 1)
+        workers = threads or min(2, os.cpu_count() or 1)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="sketch")
 
     @property

@@ -10,8 +10,8 @@ from nano_banana_lab.core.shared.errors import LabError
 class InvalidImage(LabError):
     """The bytes are not a picture the lab can use.
 
-    The detail `reason` is `not_an_image`, `unsupported_format`, `truncated`, `too_many_pixels` or `too_many_bytes`;
-    `field` names the input once the caller knows it.
+    The detail `reason` is `not_an_image`, `unsupported_format`, `truncated` (cut short or damaged),
+    `too_many_pixels` or `too_many_bytes`; `field` names the input once the caller knows it.
     """
 
     code: ClassVar[str] = "invalid_image"
