@@ -28,7 +28,8 @@ class Cursors:
     def read(self, cursor: str, *, sort: str) -> Entry:
         """The entry. Raises `ValidationFailed` for a text that was not issued for this sort order."""
         try:
-            raw = base64.b64decode(cursor.encode() + b"==", altchars=b"-_", validate=True)
+            padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+            raw = base64.b64decode(padded, altchars=b"-_", validate=True)
         except (binascii.Error, UnicodeEncodeError):
             raw = b""
         mark, payload = raw[:_MARK_BYTES], raw[_MARK_BYTES:]

@@ -32,10 +32,11 @@ _PATTERNS: list[tuple[re.Pattern[str], str]] = [
 def decode_json(body: bytes, wanted: Any) -> Any:
     """The body as the type, strictly: no text is taken for a number. Raises `ValidationFailed` naming every field."""
     try:
-        return msgspec.json.decode(body, type=wanted)
-    except msgspec.ValidationError as error:
-        raise ValidationFailed(_all_errors(body, wanted) or [explain(str(error), wanted, field="body")]) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            return msgspec.json.decode(body, type=wanted)
+        except msgspec.ValidationError as error:  # perhaps before its end was read, which may be no JSON at all
+            raise ValidationFailed(_all_errors(body, wanted) or [explain(str(error), wanted, field="body")]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValidationFailed.of("body", "invalid_json") from error
 
 

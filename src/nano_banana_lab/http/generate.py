@@ -1,10 +1,12 @@
 """Text to image, and what it would cost."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from nano_banana_lab.core.generation.estimate_cost import CostEstimate, estimate_cost
 from nano_banana_lab.core.generation.generate_image import GenerateImage
@@ -35,6 +37,9 @@ GENERATION_PROBLEMS = (
     "internal_error",
 )
 
+PaidMode = Literal["basic", "chat", "batch", "blend", "style", "search"]
+"""Every mode that costs something; an upload does not."""
+
 
 class GenerateBody(msgspec.Struct, kw_only=True):
     """What picture to make."""
@@ -54,7 +59,7 @@ class GenerateBody(msgspec.Struct, kw_only=True):
 class EstimateBody(msgspec.Struct, kw_only=True):
     """Which pictures to reckon for."""
 
-    mode: Mode = Mode.BASIC
+    mode: PaidMode = "basic"
     resolution: Resolution = Resolution.ONE_K
     count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
 
@@ -161,8 +166,8 @@ class GenerateController(Controller):
     )
     async def generate(
         self,
-        data: GenerateBody,
-        caller: Caller,
+        data: JSONBody[GenerateBody],
+        caller: NamedDependency[Caller],
         generate_image: FromDishka[GenerateImage],
         urls: FromDishka[PictureUrls],
     ) -> GeneratedBody:
@@ -176,6 +181,6 @@ class GenerateController(Controller):
         summary="What pictures would probably cost",
         responses=problems("validation_error", "unsupported_media_type", "payload_too_large", "internal_error"),
     )
-    async def estimate(self, data: EstimateBody, models: FromDishka[ImageModels]) -> CostEstimate:
+    async def estimate(self, data: JSONBody[EstimateBody], models: FromDishka[ImageModels]) -> CostEstimate:
         """Needs no token and spends nothing."""
-        return estimate_cost(models.default.card, data.mode, data.resolution, data.count)
+        return estimate_cost(models.default.card, Mode(data.mode), data.resolution, data.count)

@@ -9,7 +9,8 @@ from typing import Annotated
 import msgspec
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, delete, get
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from nano_banana_lab.core.history.delete_pictures import DeletePictures
 from nano_banana_lab.core.history.find_pictures import FindPictures, HistoryPage, HistoryQuery
@@ -172,17 +173,19 @@ class HistoryController(Controller):
     @get(summary="List pictures", responses=problems("validation_error", "service_unavailable", "internal_error"))
     async def list_pictures(
         self,
-        caller: Caller,
+        caller: NamedDependency[Caller],
         find: FromDishka[FindPictures],
         view: FromDishka[HistoryView],
-        limit: Annotated[int, Parameter(ge=1, le=100)] = 20,
-        offset: Annotated[int, Parameter(ge=0, le=1_000_000_000)] = 0,
-        mode: Annotated[ModeFilter, Parameter(description="One mode; without it all but uploads.")] = ModeFilter.ANY,
-        search: Annotated[str, Parameter(max_length=2000, description="Part of the prompt, case ignored.")] = "",
-        sort: Sort = Sort.NEWEST,
-        date_from: Annotated[str | None, Parameter(description="RFC 3339 time or date, inclusive.")] = None,
-        date_to: Annotated[str | None, Parameter(description="RFC 3339 time or date, exclusive.")] = None,
-        cursor: Annotated[str | None, Parameter(description="`next_cursor` of an earlier page.")] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=100)] = 20,
+        offset: Annotated[int, QueryParameter(ge=0, le=1_000_000_000)] = 0,
+        mode: Annotated[
+            ModeFilter, QueryParameter(description="One mode; without it all but uploads.")
+        ] = ModeFilter.ANY,
+        search: Annotated[str, QueryParameter(max_length=2000, description="Part of the prompt, case ignored.")] = "",
+        sort: FromQuery[Sort] = Sort.NEWEST,
+        date_from: Annotated[str | None, QueryParameter(description="RFC 3339 time or date, inclusive.")] = None,
+        date_to: Annotated[str | None, QueryParameter(description="RFC 3339 time or date, exclusive.")] = None,
+        cursor: Annotated[str | None, QueryParameter(description="`next_cursor` of an earlier page.")] = None,
     ) -> HistoryList:
         """With `cursor` every picture is shown exactly once, whatever is added or deleted between two pages."""
         query = HistoryQuery(
@@ -199,7 +202,7 @@ class HistoryController(Controller):
         return view.page(await find(query), query, sort)
 
     @get("/stats", summary="Sums over all pictures", responses=problems("service_unavailable", "internal_error"))
-    async def stats(self, caller: Caller, statistics: FromDishka[Statistics]) -> StatisticsBody:
+    async def stats(self, caller: NamedDependency[Caller], statistics: FromDishka[Statistics]) -> StatisticsBody:
         """Kept exactly with every picture that comes and goes, so it is as quick for a million as for ten."""
         found = await statistics(caller.owner)
         return StatisticsBody(
@@ -220,12 +223,12 @@ class HistoryController(Controller):
     )
     async def detail(
         self,
-        picture_id: str,
-        caller: Caller,
+        picture_id: FromPath[str],
+        caller: NamedDependency[Caller],
         find: FromDishka[FindPictures],
         view: FromDishka[HistoryView],
         blobs: FromDishka[BlobStore],
-        include_image: bool = False,  # noqa: FBT001, FBT002  a query parameter has no position
+        include_image: FromQuery[bool] = False,  # noqa: FBT002  a query parameter has no position
     ) -> HistoryDetail:
         """With `include_image=true` the bytes come along in base64."""
         picture = await find.one(caller.owner, picture_id)
@@ -238,7 +241,9 @@ class HistoryController(Controller):
         summary="Delete one picture",
         responses=problems("image_not_found", "service_unavailable", "internal_error"),
     )
-    async def delete_one(self, picture_id: str, caller: Caller, delete_pictures: FromDishka[DeletePictures]) -> Deleted:
+    async def delete_one(
+        self, picture_id: FromPath[str], caller: NamedDependency[Caller], delete_pictures: FromDishka[DeletePictures]
+    ) -> Deleted:
         """Record, picture and thumbnail are gone for good."""
         if not await delete_pictures(caller.owner, [picture_id]):
             raise ImageNotFound
@@ -250,7 +255,7 @@ class HistoryController(Controller):
         responses=problems("validation_error", "unsupported_media_type", "service_unavailable", "internal_error"),
     )
     async def delete_many(
-        self, data: DeleteBody, caller: Caller, delete_pictures: FromDishka[DeletePictures]
+        self, data: JSONBody[DeleteBody], caller: NamedDependency[Caller], delete_pictures: FromDishka[DeletePictures]
     ) -> Deleted:
         """Ids that the caller does not have are passed over; `deleted_count` says how many were there."""
         return _deleted(await delete_pictures(caller.owner, data.ids))

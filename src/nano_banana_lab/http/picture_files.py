@@ -7,7 +7,9 @@ from typing import Any
 
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, Response, get
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from nano_banana_lab.core.history.find_pictures import FindPictures
@@ -51,13 +53,13 @@ class PictureFilesController(Controller):
     async def image(
         self,
         request: Request[Any, Any, Any],
-        picture_id: str,
-        caller: Caller,
+        picture_id: FromPath[str],
+        caller: NamedDependency[Caller],
         find: FromDishka[FindPictures],
         blobs: FromDishka[BlobStore],
         thumbnail: FromDishka[Thumbnail],
-        size: Size = Size.ORIGINAL,
-        download: bool = False,  # noqa: FBT001, FBT002  a query parameter has no position
+        size: FromQuery[Size] = Size.ORIGINAL,
+        download: FromQuery[bool] = False,  # noqa: FBT002  a query parameter has no position
     ) -> Response[Any]:
         """Exactly as the model made them, metadata included; `ETag`, `Range` and `If-None-Match` are understood."""
         picture = await find.one(caller.owner, picture_id)

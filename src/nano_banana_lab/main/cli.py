@@ -50,7 +50,12 @@ def check(settings: Settings) -> None:
 
 @cli.command()
 @click.argument("prompt")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default its own name here.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="File to write; by default its own name here.",
+)
 @click.option("--aspect-ratio", default="16:9", show_default=True)
 @click.option("--resolution", type=click.Choice(["1K", "2K", "4K"]), default="1K", show_default=True)
 @click.option(

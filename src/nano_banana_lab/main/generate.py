@@ -19,14 +19,23 @@ from nano_banana_lab.core.shared.ids import ANONYMOUS
 
 
 async def generate(container: AsyncContainer, prompt: str, output: Path | None, look: Mapping[str, str]) -> int:
-    """Make the picture and write its untouched bytes to `output`. Raises what `GenerateImage` raises."""
+    """Make the picture and write its untouched bytes to `output`.
+
+    Raises what `GenerateImage` raises, and `click.ClickException` where nothing can be written.
+    """
+    if output is not None and not output.parent.is_dir():
+        raise click.ClickException(f"There is no folder {output.parent}.")  # before anything is paid
     generate_image = await container.get(GenerateImage)
     settings = msgspec.convert(look, ImageSettings)
     with _progress() as progress:
         progress.add_task(f"Making a {settings.resolution} picture")
         made = await generate_image(Caller(owner=ANONYMOUS), prompt, settings)
     path = output or Path(made.picture.filename)
-    await asyncio.to_thread(path.write_bytes, made.answer.data)
+    try:
+        await asyncio.to_thread(path.write_bytes, made.answer.data)
+    except OSError as error:
+        kept = f"the picture is in the history as {made.picture.id}"
+        raise click.ClickException(f"Cannot write {path} ({error.strerror}); {kept}.") from error
     click.echo(_summary(made, path))
     return 0
 

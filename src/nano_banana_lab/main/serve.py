@@ -39,20 +39,30 @@ class DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called in the main thread, between two steps of the event loop."""
-        if self._paid_calls.closed or not self.started:
+        if not self.started:
             super().handle_exit(sig, frame)
-            return
-        self._paid_calls.close()
-        self._loop.call_soon_threadsafe(self._begin_to_drain, sig)
+        elif self.should_exit:
+            self.force_exit = True
+        else:
+            grace_seconds = 0 if self._paid_calls.closed else self._grace_seconds
+            self._paid_calls.close()
+            self._loop.call_soon_threadsafe(self._begin_to_drain, sig, grace_seconds)
 
-    def _begin_to_drain(self, sig: int) -> None:
+    def _begin_to_drain(self, sig: int, grace_seconds: float) -> None:
         logger.info(
-            "shutting down", extra={"signal": signal.Signals(sig).name, "generations": self._paid_calls.running}
+            "shutting down",
+            extra={
+                "signal": signal.Signals(sig).name,
+                "generations": self._paid_calls.running,
+                "grace_seconds": grace_seconds,
+            },
         )
-        self._drain = asyncio.create_task(self._finish())
+        if self._drain is not None:
+            self._drain.cancel()
+        self._drain = asyncio.create_task(self._finish(grace_seconds))
 
-    async def _finish(self) -> None:
-        cancelled = await self._paid_calls.finish(self._grace_seconds)
+    async def _finish(self, grace_seconds: float) -> None:
+        cancelled = await self._paid_calls.finish(grace_seconds)
         if cancelled:
             logger.warning("generations cut off by the end of the grace time", extra={"generations": cancelled})
         self.should_exit = True

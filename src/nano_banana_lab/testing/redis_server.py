@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 _START_SECONDS = 20.0
 
-_DIES_WITH_US = 'exec 3<&0; (read _ <&3; kill -9 $$) & exec "$@" </dev/null 3<&-'
+_DIES_WITH_US = 'exec 3<&0; (trap "" TERM INT HUP; read _ <&3; kill -9 $$) & exec "$@" </dev/null 3<&-'
 """Runs a program that is killed when our end of its standard input closes, also when we are killed ourselves."""
 
 

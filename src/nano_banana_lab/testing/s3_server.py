@@ -8,14 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any, Protocol
 
 _START_SECONDS = 60.0
-_IMAGE = "minio/minio"
+_IMAGE = "minio/minio:RELEASE.2025-04-22T22-12-26Z"
 
 _DIES_WITH_US = 'exec 3<&0; (read _ <&3; kill -9 $$) & exec "$@" </dev/null 3<&-'
 """Runs a program that is killed when our end of its standard input closes, also when we are killed ourselves."""
@@ -128,6 +127,11 @@ def _host(port: int) -> _Host:
 
 
 def _docker_answers() -> bool:
+    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:  # Docker's own client leaks a socket when nobody listens
+            if probe.connect_ex(address.removeprefix("unix://")):
+                return False
     try:
         import docker  # type: ignore[import-untyped]  # noqa: PLC0415 - a package only tests have
 
@@ -160,7 +164,6 @@ class _MotoProcess:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=tempfile.gettempdir(),
-            env={**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": "1000"},
         )
 
     def kill(self) -> None:
@@ -181,7 +184,8 @@ class _MotoProcess:
     def check_credentials(self, *, checked: bool) -> None:
         url = f"http://127.0.0.1:{self._port}/moto-api/reset-auth"
         count = b"0" if checked else b"inf"
-        with urllib.request.urlopen(urllib.request.Request(url, count), timeout=5):  # noqa: S310 - our own URL
+        request = urllib.request.Request(url, count, {"Content-Type": "text/plain"})
+        with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - likewise
             pass
 
     def _signal(self, number: signal.Signals) -> None:

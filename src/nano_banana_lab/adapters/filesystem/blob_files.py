@@ -43,6 +43,7 @@ _TYPES = {
 _MARK = b"\nblob-details-1\n"
 _TAIL = struct.Struct(f">I{len(_MARK)}s")
 _LONGEST_TRAILER = 4096
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 """What the kernel says for no such file, and for a symbolic link or something else in its place."""
 
@@ -137,18 +138,23 @@ class IncomingBlob:
             self._file = None
 
 
-def prepare(root: Path) -> None:
-    """Create the root, see that it can be written to, and remove what killed writers left behind."""
-    probe = IncomingBlob(root)
-    try:
-        probe.write(b"")
-    finally:
-        probe.discard()
-    with _folder(root, [INCOMING]) as incoming:
+def begin(root: Path) -> None:
+    """Create the root if it is missing, and remove what killed writers left behind."""
+    root.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError), _folder(root, [INCOMING]) as incoming:
         for name in os.listdir(incoming):  # noqa: PTH208 - an open folder has no path
-            with suppress(OSError):
-                if time.time() - os.stat(name, dir_fd=incoming, follow_symlinks=False).st_mtime > LEFTOVER_SECONDS:
-                    os.unlink(name, dir_fd=incoming)
+            status = os.stat(name, dir_fd=incoming, follow_symlinks=False)
+            if time.time() - status.st_mtime > LEFTOVER_SECONDS:
+                os.unlink(name, dir_fd=incoming)
+
+
+def probe(root: Path) -> None:
+    """Raise OSError unless something can be written below the root."""
+    incoming = IncomingBlob(root)
+    try:
+        incoming.write(b"?")
+    finally:
+        incoming.discard()
 
 
 def open_blob(root: Path, key: str) -> BlobFile:
@@ -177,36 +183,45 @@ def head_blob(root: Path, key: str) -> BlobInfo:
     return blob.info
 
 
-def remove_blobs(root: Path, keys: Sequence[str]) -> None:
-    """Remove the blobs that are there, and the folders that are empty without them."""
-    for key in keys:
-        *folders, name = path_of(key)
-        with suppress(FileNotFoundError), _top(root) as top:
-            try:
-                with _folder_below(top, folders) as folder:
-                    os.unlink(name, dir_fd=folder)
-            except OSError as error:
-                if error.errno not in _ABSENT | {errno.EISDIR}:
-                    raise
-            else:
-                _prune(top, folders)
+def remove_blob(root: Path, key: str) -> None:
+    """Remove the blob if it is there, and the folders that are empty without it."""
+    *folders, name = path_of(key)
+    with _top(root) as top:
+        try:
+            with _folder_below(top, folders) as folder:
+                os.unlink(name, dir_fd=folder)
+                _prune(folder, folders)
+        except OSError as error:
+            if error.errno not in _ABSENT | {errno.EISDIR}:
+                raise
+
+
+def make_folders(root: Path, names: Sequence[str]) -> None:
+    """Create these folders, each in the one before it; some of them may be there already."""
+    with suppress(FileNotFoundError), _folder(root, names, create=True):
+        pass  # a delete may take them away again at any moment; `publish` does not rely on them
 
 
 def list_blobs(root: Path, prefix: str) -> Iterator[BlobInfo]:
     """Every blob whose key begins with `prefix`, in order of the keys."""
-    with suppress(FileNotFoundError), _top(root):
+    with _top(root):
         for key in keys_below(root, prefix):
             with suppress(BlobNotFound):
                 yield head_blob(root, key)
 
 
-def _prune(top: int, folders: list[str]) -> None:
+def _prune(folder: int, names: list[str]) -> None:
     """Remove empty folders from the innermost out; safe beside a put, which begins again when its folder goes."""
-    with suppress(OSError):
-        while folders:
-            *folders, name = folders
-            with _folder_below(top, folders) as outer:
-                os.rmdir(name, dir_fd=outer)
+    here = os.dup(folder)
+    try:
+        with suppress(OSError):
+            for name in reversed(names):
+                outer = os.open("..", _FOLDER, dir_fd=here)
+                os.close(here)
+                here = outer
+                os.rmdir(name, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 @contextmanager
@@ -239,16 +254,15 @@ def _folder_below(top: int, names: Sequence[str], *, create: bool = False) -> It
 
 
 def _enter(here: int, name: str, *, create: bool) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(name, flags, dir_fd=here)
+        return os.open(name, _FOLDER, dir_fd=here)
     except FileNotFoundError:
         if not create:
             raise
     with suppress(FileExistsError):
         os.mkdir(name, dir_fd=here)
         _sync_folder(here)
-    return os.open(name, flags, dir_fd=here)
+    return os.open(name, _FOLDER, dir_fd=here)
 
 
 def _sync_folder(folder: int) -> None:

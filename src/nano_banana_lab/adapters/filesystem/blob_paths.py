@@ -52,43 +52,42 @@ def keys_below(root: Path, prefix: str) -> Iterator[str]:
 
     Follows no symbolic link and passes over what this store would not have written.
     """
-    segments = prefix.split("/")[:-1]
-    names = folders_of(segments)
-    yield from _walk(root.joinpath(*names), names, "".join(f"{segment}/" for segment in segments), prefix)
+    folders = prefix.split("/")[:-1]
+    ahead = [("".join(f"{folder}/" for folder in folders), folders_of(folders), True)]
+    while ahead:
+        key, names, is_folder = ahead.pop()
+        if is_folder:
+            ahead += sorted(_children(root, key, names, prefix), reverse=True)
+        elif _is_own(key, names):
+            yield key
 
 
-def _walk(folder: Path, names: tuple[str, ...], text: str, prefix: str) -> Iterator[str]:
-    children = sorted(_children(folder, text, prefix))
-    found = chain.from_iterable(
-        _walk(folder / name, (*names, name), key, prefix) if is_folder else _own(key, (*names, name))
-        for key, name, is_folder in children
-    )
-    has_cut_names = any(name.endswith(_CUT) for _, name, is_folder in children if is_folder)
-    return iter(sorted(found)) if has_cut_names else found
-
-
-def _children(folder: Path, text: str, prefix: str) -> Iterator[tuple[str, str, bool]]:
-    """The part of a key that each entry stands for, its name, and whether it is a folder."""
+def _children(root: Path, key: str, names: tuple[str, ...], prefix: str) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+    """Key, path and whether it is a folder, of each entry with a whole name; cut names are put together."""
     try:
-        entries = os.scandir(folder)
+        entries = os.scandir(root.joinpath(*names))
     except (FileNotFoundError, NotADirectoryError):
         return
     with entries:
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
-            key = text + _meaning(entry.name, is_folder=is_folder)
-            wanted = key.startswith(prefix) or (is_folder and prefix.startswith(key))
-            if wanted and not entry.is_symlink() and not entry.name.startswith("."):
-                yield key, entry.name, is_folder
+            child = key + _meaning(entry.name, is_folder=is_folder)
+            wanted = child.startswith(prefix) or (is_folder and prefix.startswith(child))
+            if not wanted or entry.is_symlink() or entry.name.startswith("."):
+                continue
+            if is_folder and entry.name.endswith(_CUT):
+                yield from _children(root, child, (*names, entry.name), prefix)
+            else:
+                yield child, (*names, entry.name), is_folder
 
 
-def _own(key: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The key, if it is legal and this file is where its blob belongs."""
+def _is_own(key: str, names: tuple[str, ...]) -> bool:
+    """Whether the key is legal and this file is where its blob belongs."""
     try:
         check_key(key)
     except ValueError:
-        return ()
-    return (key,) if path_of(key) == names else ()
+        return False
+    return path_of(key) == names
 
 
 def _folder(segment: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
@@ -13,13 +13,15 @@ from typing import ParamSpec, TypeVar
 from nano_banana_lab.adapters.filesystem.blob_files import (
     BlobFile,
     IncomingBlob,
+    begin,
     head_blob,
     list_blobs,
+    make_folders,
     open_blob,
-    prepare,
-    remove_blobs,
+    probe,
+    remove_blob,
 )
-from nano_banana_lab.adapters.filesystem.blob_paths import check_key
+from nano_banana_lab.adapters.filesystem.blob_paths import check_key, path_of
 from nano_banana_lab.core.storage.ports import BlobInfo, StoreUnavailable
 
 _logger = logging.getLogger(__name__)
@@ -33,12 +35,13 @@ _BLOCK = 4 * 2**20
 """Bytes written and synced at once, so that a slow disk is seen to be slow and not hanging."""
 
 _CHUNK = 2**20
+_FOLDERS = 50
 _LIST_BATCH = 256
 _THREADS = 16
 
 
 class FilesystemBlobStore:
-    """Blobs as files below `root`, which is created when it is missing; safe for several processes on one machine.
+    """Blobs as files below `root`, which is created at first use; safe for several processes on one machine.
 
     `blob_paths` says where a key's file lies and `blob_files` what is in it. Any picture copied into the tree by hand
     is a blob as well. Symbolic links below `root` are not followed; `root` itself may be one.
@@ -48,7 +51,7 @@ class FilesystemBlobStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._disk = _Disk()
-        self._prepared = False
+        self._begun = False
 
     async def put(
         self,
@@ -61,7 +64,7 @@ class FilesystemBlobStore:
         details = dict(metadata or {})
         check_key(key)
         _check_details(content_type, details)
-        await self._prepare()
+        await self._begin()
         incoming = IncomingBlob(self._root)
         try:
             last: bytes | memoryview = b""
@@ -70,6 +73,7 @@ class FilesystemBlobStore:
                     if last:
                         await self._disk.run(incoming.write, last)
                     last = block
+            await self._make_many_folders(path_of(key)[:-1])
             return await self._disk.run(incoming.publish, last, key, content_type, details)
         except BaseException:
             await self._disk.run_briefly(incoming.discard)
@@ -77,6 +81,7 @@ class FilesystemBlobStore:
 
     async def open(self, key: str, *, start: int = 0, end: int | None = None) -> "_FileReader":
         check_key(key)
+        await self._begin()
         blob = await self._disk.run_for(BlobFile.close, open_blob, self._root, key)
         size = blob.info.size
         stop = size if end is None else end
@@ -87,6 +92,7 @@ class FilesystemBlobStore:
 
     async def head(self, key: str) -> BlobInfo:
         check_key(key)
+        await self._begin()
         return await self._disk.run(head_blob, self._root, key)
 
     async def delete(self, *keys: str) -> None:
@@ -94,12 +100,14 @@ class FilesystemBlobStore:
             raise ValueError("at most 1000 keys can be deleted at once")
         for key in keys:
             check_key(key)
-        for some in range(0, len(keys), 16):
-            await self._disk.run(remove_blobs, self._root, keys[some : some + 16])
+        await self._begin()
+        for key in keys:
+            await self._disk.run(remove_blob, self._root, key)
 
     async def list(self, prefix: str) -> AsyncIterator[BlobInfo]:
         if prefix:
             check_key(prefix)
+        await self._begin()
         found = list_blobs(self._root, prefix)
         while batch := await self._disk.run(_take, found):
             for info in batch:
@@ -114,12 +122,17 @@ class FilesystemBlobStore:
         return None
 
     async def ping(self) -> None:
-        await self._disk.run(prepare, self._root)
+        await self._disk.run(probe, self._root)
 
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._disk.run(prepare, self._root)
-            self._prepared = True
+    async def _make_many_folders(self, names: Sequence[str]) -> None:
+        """What no ordinary key needs: a thousand synced folders in one step could look like a hanging disk."""
+        for depth in range(_FOLDERS, len(names), _FOLDERS):
+            await self._disk.run(make_folders, self._root, names[:depth])
+
+    async def _begin(self) -> None:
+        if not self._begun:
+            await self._disk.run(begin, self._root)
+            self._begun = True
 
 
 class _FileReader:

@@ -132,12 +132,14 @@ def _raw_parts(candidate: _Candidate) -> Sequence[_Part]:
 
 
 def _joined(parts: Sequence[Part]) -> str | None:
-    return "".join(part.text for part in parts if isinstance(part, TextPart)) or None
+    text = "".join(part.text for part in parts if isinstance(part, TextPart))
+    return text if text.strip() else None
 
 
 def _thoughts(candidate: _Candidate) -> str | None:
     thoughts = (part.text for part in _raw_parts(candidate) if part.thought is True and isinstance(part.text, str))
-    return "\n".join(thoughts) or None
+    text = "\n".join(thoughts)
+    return text if text.strip() else None
 
 
 def _refusal(answer: _Answer, candidate: _Candidate, text: str | None) -> GenerationError:

@@ -68,7 +68,8 @@ def _options(call: Call) -> types.HttpOptions:
 
 
 def _connections() -> httpx2.AsyncClient:
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
+    # As many calls at once as the lab admits; few idle connections, since the pool looks at each of them for every call.
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=10)
     return httpx2.AsyncClient(
         # The transport's own trust_env only finds certificate authorities; the client's would also find proxies.
         transport=PictureTransport(httpx2.AsyncHTTPTransport(limits=limits)),

@@ -30,7 +30,7 @@ DEADLINES: Mapping[Resolution, float] = MappingProxyType(
 """Seconds for one picture, retries included (GEMINI.md section 8)."""
 
 _CHECK_SECONDS = 10.0
-_SENDABLE = re.compile(r"[\x21-\x7e]+")
+_SENDABLE = re.compile(r"[\x20-\x7e]+")
 
 
 class GeminiImageModel:

@@ -13,6 +13,7 @@ A commit is as durable as the server is configured to be (`appendonly yes`, `app
 """
 
 import asyncio
+import select
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -181,11 +182,21 @@ async def _deadline() -> AsyncIterator[None]:
 
 
 async def _reconnect_if_closed(connection: Any) -> None:
-    """The pool notices a connection that the server closed, but not one that was reset."""
-    writer = connection._writer  # noqa: SLF001 - redis-py has no public way to ask
-    if writer is not None and writer.is_closing():
+    """What redis-py misses: a connection that was reset, and a goodbye that the event loop has not read yet."""
+    if _is_closed(connection._writer):  # noqa: SLF001 - redis-py has no public way to ask
         await connection.disconnect(nowait=True)
         await connection.connect()
+
+
+def _is_closed(writer: asyncio.StreamWriter) -> bool:
+    """Nothing is due on a connection before a command is sent, so what can be read is its end."""
+    if writer.is_closing():
+        return True
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    poll = select.poll()
+    poll.register(writer.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _redis_key(operation: Operation) -> str:

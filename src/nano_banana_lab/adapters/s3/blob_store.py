@@ -12,7 +12,6 @@ from nano_banana_lab.adapters.s3.bucket import Bucket
 from nano_banana_lab.adapters.s3.metadata import check_details, headers_of, metadata_of
 from nano_banana_lab.core.storage.ports import BlobInfo, BlobNotFound, StoreUnavailable
 
-
 _PART = 8 * 2**20
 """Bytes of each part of a stream; S3 asks for 5 MiB at least, and R2 for parts of one size."""
 
@@ -76,7 +75,7 @@ class S3BlobStore:
 
     async def open(self, key: str, *, start: int = 0, end: int | None = None) -> "_S3Reader":
         check_key(key)
-        if not (0 <= start and (end is None or start < end or start == end == 0)):
+        if not (start >= 0 and (end is None or start < end or start == end == 0)):
             raise ValueError(f"bytes {start} to {end} are no range")
         if end == 0 and (await self.head(key)).size:
             raise ValueError("bytes 0 to 0 can be read of an empty blob only")
@@ -152,7 +151,7 @@ class S3BlobStore:
     async def _send_parts(
         self, first: bytes, others: AsyncIterator[bytes], upload: Mapping[str, Any]
     ) -> tuple[int, Any]:
-        sent = []
+        sent: list[dict[str, Any]] = []
         size = 0
         part = first
         while part:

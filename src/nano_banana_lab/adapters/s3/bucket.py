@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from nano_banana_lab.core.storage.ports import BlobNotFound, StoreUnavailable
@@ -126,7 +126,7 @@ class Bucket:
 class _Body(io.BytesIO):
     """An upload that says when the connection takes more of it."""
 
-    def __init__(self, content: bytes, took_more: Callable[[], None]) -> None:
+    def __init__(self, content: bytes, took_more: Callable[[], object]) -> None:
         super().__init__(content)
         self._took_more = took_more
 
@@ -136,7 +136,7 @@ class _Body(io.BytesIO):
 
 
 @asynccontextmanager
-async def _answering(operation: str) -> AsyncIterator[Callable[[], None]]:
+async def _answering(operation: str) -> AsyncIterator[Callable[[], object]]:
     """Translates what goes wrong inside, and does not wait for longer than `_PATIENCE`.
 
     Calling what this yields, from any thread, starts the wait anew.
@@ -175,11 +175,11 @@ def _unavailable(operation: str, reason: str) -> StoreUnavailable:
 
 
 def _load(options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """A session that has read all it needs, and the options for its client. Blocks for about a second."""
-    import aioboto3  # noqa: PLC0415 - takes most of that second
-    from aiobotocore.config import AioConfig  # noqa: PLC0415 - likewise
+    """A session that has read all it needs, and the options for a client. Blocks for a second in a new process."""
+    from aiobotocore.config import AioConfig  # noqa: PLC0415 - takes most of that second
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise
 
+    endpoint_url = options["endpoint_url"]
     config = AioConfig(
         signature_version="s3v4",
         connect_timeout=_CONNECT_SECONDS,
@@ -188,20 +188,29 @@ def _load(options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
         request_checksum_calculation="when_required",  # R2 refuses uploads with boto's own checksums
         response_checksum_validation="when_required",
-        s3={"addressing_style": "path" if options["endpoint_url"] else "auto", "payload_signing_enabled": False},
+        s3={"addressing_style": "path" if endpoint_url else "auto", "payload_signing_enabled": False},
     )
-    session = aioboto3.Session()
-    complete = {**options, "config": config}
+    # Plain HTTP has no certificate to verify, and boto would load the authorities' on the event loop all the same.
+    verify = False if (endpoint_url or "").startswith("http://") else None
     try:
-        asyncio.run(_touch(session, complete))
+        return _session(), {**options, "config": config, "verify": verify}
     except BotoCoreError as error:
         raise _unavailable("connect", f"{type(error).__name__} {error}") from error
-    return session, complete
 
 
-async def _touch(session: Any, options: Mapping[str, Any]) -> None:
-    """Make and close a client, which leaves the parsed service descriptions in the session's cache."""
-    async with session.client(**options):
+@cache
+def _session() -> Any:
+    """The process's one copy of boto's parsed service descriptions; it holds no credentials and no connection."""
+    import aioboto3  # noqa: PLC0415 - slow
+
+    session = aioboto3.Session()
+    asyncio.run(_touch(session))
+    return session
+
+
+async def _touch(session: Any) -> None:
+    """Make and close a client, which leaves the parsed descriptions in the session's cache."""
+    async with session.client("s3", region_name="auto", aws_access_key_id="none", aws_secret_access_key="none"):  # noqa: S106 - never sent
         pass
 
 

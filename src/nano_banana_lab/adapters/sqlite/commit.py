@@ -43,6 +43,7 @@ class _Commit:
         self._execute = connection.execute
         self._now = now
         self._found: dict[tuple[str, str], int] = {}
+        self._listings: dict[bytes, int] = {}
 
     def judge(self, position: int, operation: Operation) -> None:
         current: bytes | int | None
@@ -96,11 +97,8 @@ class _Commit:
                 return self._add(operation, windows[operation.key])
             case IndexPut():
                 self._list(operation)
-            case IndexRemove(index=index, member=member):
-                self._execute(
-                    "DELETE FROM entry WHERE member = ? AND listing = (SELECT id FROM listing WHERE name = ?)",
-                    (member.encode(), index.encode()),
-                )
+            case IndexRemove():
+                self._unlist(operation)
         return None
 
     def _value(self, key: str) -> bytes | None:
@@ -133,12 +131,23 @@ class _Commit:
         return amount
 
     def _list(self, put: IndexPut) -> None:
-        index = put.index.encode()
-        self._execute("INSERT INTO listing (name) VALUES (?) ON CONFLICT DO NOTHING", (index,))
         self._execute(
-            "INSERT INTO entry SELECT id, ?, ?, ? FROM listing WHERE name = ? ON CONFLICT (listing, member)"
+            "INSERT INTO entry VALUES (?, ?, ?, ?) ON CONFLICT (listing, member)"
             " DO UPDATE SET score = excluded.score, expires_at = excluded.expires_at",
-            (put.member.encode(), put.score, self._moment(put.ttl), index),
+            (self._listing(put.index.encode()), put.member.encode(), put.score, self._moment(put.ttl)),
+        )
+
+    def _listing(self, index: bytes) -> int:
+        if index not in self._listings:
+            self._execute("INSERT INTO listing (name) VALUES (?) ON CONFLICT DO NOTHING", (index,))
+            (self._listings[index],) = self._execute("SELECT id FROM listing WHERE name = ?", (index,)).fetchone()
+        return self._listings[index]
+
+    def _unlist(self, remove: IndexRemove) -> None:
+        self._listings.clear()  # a listing is deleted with its last entry
+        self._execute(
+            "DELETE FROM entry WHERE member = ? AND listing = (SELECT id FROM listing WHERE name = ?)",
+            (remove.member.encode(), remove.index.encode()),
         )
 
     def _moment(self, ttl: float | None) -> int | None:

@@ -19,8 +19,8 @@ from nano_banana_lab.core.storage.ports import Entry, Page
 
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 _ENTRIES = (
-    "FROM entry INDEXED BY entry_in_order WHERE listing = (SELECT id FROM listing WHERE name = ?)"
-    f" AND (score, member) > (?, ?) AND (score, member) < (?, ?) AND {_ALIVE}"  # noqa: S608 - constants only
+    "FROM entry INDEXED BY entry_in_order WHERE listing = (SELECT id FROM listing WHERE name = ?)"  # noqa: S608 - constants
+    f" AND (score, member) > (?, ?) AND (score, member) < (?, ?) AND {_ALIVE}"
 )
 _SIZE = """
     SELECT size - (

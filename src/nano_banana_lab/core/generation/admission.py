@@ -66,17 +66,28 @@ class Admission:
         if turn.done() and not turn.cancelled():
             self._pass_on()
             return
-        self._queues[owner].remove(turn)
-        if not self._queues[owner]:
-            del self._queues[owner]
+        queue = self._queues.get(owner, deque())
+        if turn in queue:
+            queue.remove(turn)
+            if not queue:
+                del self._queues[owner]
 
     def _pass_on(self) -> None:
-        if not self._queues:
+        turn = self._next()
+        if turn is None:
             self._free += 1
-            return
-        owner, queue = next(iter(self._queues.items()))
-        queue.popleft().set_result(None)
-        if queue:
-            self._queues.move_to_end(owner)
         else:
-            del self._queues[owner]
+            turn.set_result(None)
+
+    def _next(self) -> asyncio.Future[None] | None:
+        """Whose turn it is; those that have given up and not yet left are passed over at no cost to their owner."""
+        while self._queues:
+            owner, queue = next(iter(self._queues.items()))
+            turn = queue.popleft()
+            if not queue:
+                del self._queues[owner]
+            elif not turn.cancelled():
+                self._queues.move_to_end(owner)
+            if not turn.cancelled():
+                return turn
+        return None

@@ -13,7 +13,7 @@ from nano_banana_lab.core.generation.generated_image import GeneratedImage, Usag
 from nano_banana_lab.core.generation.image_request import ImageRequest
 from nano_banana_lab.core.generation.model_card import ModelCard
 from nano_banana_lab.core.generation.models import ImageModels
-from nano_banana_lab.core.generation.paid_calls import PaidCalls
+from nano_banana_lab.core.generation.paid_calls import PaidCalls, ShuttingDown
 from nano_banana_lab.core.generation.ports import NoImage
 from nano_banana_lab.core.history.keep_picture import KeepPicture
 from nano_banana_lab.core.history.keys import picture_key
@@ -65,6 +65,8 @@ class MakePicture:
 
     async def _to_the_end(self, order: Order) -> NewPicture:
         async with self.admission.place(order.owner):
+            if self.paid_calls.closed:  # since this order began to wait
+                raise ShuttingDown
             await self.stores.require()
             model = self.models.paid_by(order.request.api_key)
             started = time.perf_counter()

@@ -37,14 +37,22 @@ class PaidCalls:
         return self._closed
 
     async def run(self, call: Coroutine[Any, Any, T]) -> T:
-        """The call's result or error. When the awaiting task is cancelled the call goes on and is still waited for."""
+        """The call's result or error. When the awaiting task is cancelled the call goes on and is still waited for.
+
+        Raises `ShuttingDown` for a new call after `close`, and for one that `finish` had to cut off.
+        """
         if self._closed:
             call.close()
             raise ShuttingDown
         task = asyncio.create_task(call)
         self._running.add(task)
         task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and not _being_cancelled():
+                raise ShuttingDown from None
+            raise
 
     def close(self) -> None:
         """Refuse new calls from now on with `ShuttingDown`."""
@@ -64,3 +72,9 @@ class PaidCalls:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # seen: when the caller has gone there is nobody left to raise it to
+
+
+def _being_cancelled() -> bool:
+    """Whether somebody cancelled the current task itself."""
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0

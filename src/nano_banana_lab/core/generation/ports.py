@@ -76,7 +76,11 @@ class UpstreamRateLimited(GenerationError):
 
 
 class UpstreamFailed(GenerationError):
-    """The service failed or could not be understood. Details: `upstream_status` (HTTP status, when there was one)."""
+    """The service failed or could not be understood.
+
+    Details: `upstream_status` (HTTP status, when there was one), else `reason`: `unreachable`, or for an answer that
+    came but was no use `answer_lost`, `empty_answer`, `unreadable_answer`, `unreadable_picture`.
+    """
 
 
 class UpstreamTimeout(GenerationError):
@@ -87,7 +91,11 @@ class UpstreamTimeout(GenerationError):
 
 
 class UpstreamRejected(GenerationError):
-    """The service calls our request wrong or not allowed here. Details: `upstream_status`, `upstream_code`."""
+    """The service calls our request wrong or not allowed here.
+
+    Details: `upstream_status`, `upstream_code`, and when it is known what is wrong `reason`:
+    `thought_signature` (an earlier answer cannot be replayed), `input_image`, `location`.
+    """
 
     sentence = "The image service did not accept the request."
 

@@ -1,5 +1,6 @@
 """Find kept pictures again: one by its id, or a page of them."""
 
+import unicodedata
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +66,7 @@ class FindPictures:
 
     async def __call__(self, query: HistoryQuery) -> HistoryPage:
         """A page of what matches."""
-        return await (self._search(query, query.search.casefold()) if query.search else self._list(query))
+        return await (self._search(query, _folded(query.search)) if query.search else self._list(query))
 
     async def _list(self, query: HistoryQuery) -> HistoryPage:
         index, lowest, highest = _range(query)
@@ -111,7 +112,7 @@ class FindPictures:
             )
             records = await self.key_values.get_many([record_key(query.owner, entry.member) for entry in page.entries])
             for entry, record in zip(page.entries, records, strict=True):
-                if record is not None and wanted in _searchable.decode(record).prompt.casefold():
+                if record is not None and wanted in _folded(_searchable.decode(record).prompt):
                     yield entry
             if not page.has_more:
                 return
@@ -125,6 +126,11 @@ class FindPictures:
             has_more=has_more,
             last=entries[-1] if has_more else None,
         )
+
+
+def _folded(text: str) -> str:
+    """What is compared: letter case ignored, and an accent is the same however it is encoded."""
+    return unicodedata.normalize("NFC", text.casefold())
 
 
 def _range(query: HistoryQuery) -> tuple[str, int | None, int | None]:

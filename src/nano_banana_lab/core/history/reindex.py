@@ -1,11 +1,10 @@
 """Rebuild the history from what is in the blob store."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-
-import msgspec
 
 from nano_banana_lab.core.history.bookkeeping import entering, leaving
 from nano_banana_lab.core.history.keys import PICTURES, SUFFIXES
@@ -58,7 +57,7 @@ class Reindex:
         return report
 
     async def _stems(self) -> AsyncIterator[list[str]]:
-        """The keys that differ only in their suffix; they are neighbours because the listing is in order."""
+        """The keys of one name with any suffixes; they are neighbours because the listing is in order."""
         group: list[str] = []
         async for blob in self.blobs.list(PICTURES):
             if group and _stem(blob.key) != _stem(group[0]):
@@ -80,28 +79,30 @@ class Reindex:
     async def _restore(self, sidecar: str, pictures: list[str], report: ReindexReport) -> None:
         try:
             picture = decode_picture(await read_blob(self.blobs, sidecar))
+            if picture.key in pictures:
+                await self._enter(picture, sidecar, report)
+            else:
+                report.troubles.append((sidecar, Trouble.NO_PICTURE))
         except BlobNotFound:
             return  # deleted since it was listed
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):  # not our JSON, or with names and numbers that no store takes
             report.troubles.append((sidecar, Trouble.UNREADABLE_SIDECAR))
-            return
-        if picture.key not in pictures:
-            report.troubles.append((sidecar, Trouble.NO_PICTURE))
-        elif await self._enter(picture, sidecar):
-            report.restored += 1
-        else:
-            report.present += 1
 
-    async def _enter(self, picture: Picture, sidecar: str) -> bool:
+    async def _enter(self, picture: Picture, sidecar: str, report: ReindexReport) -> None:
         try:
             await self.key_values.commit(*entering(picture))
-            await self.blobs.head(sidecar)
         except CommitRefused:
-            return False
+            report.present += 1
+            return
+        try:
+            await self.blobs.head(sidecar)
+            report.restored += 1
         except BlobNotFound:  # deleted between our reading the sidecar and entering the record
-            await self.key_values.commit(*leaving(picture, milliseconds(picture.created_at)))
-        return True
+            with contextlib.suppress(CommitRefused):  # or even after that
+                await self.key_values.commit(*leaving(picture, milliseconds(picture.created_at)))
 
 
 def _stem(key: str) -> str:
-    return key.rpartition(".")[0]
+    """Up to the first dot of the name, so that a stray `x.json.bak` is listed between `x.json` and `x.png`."""
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/{name.partition('.')[0]}"

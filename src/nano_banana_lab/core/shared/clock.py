@@ -1,5 +1,6 @@
 """Time as the lab sees it, so that tests can stop it."""
 
+import math
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -21,7 +22,7 @@ class SystemClock:
 
 def milliseconds(moment: datetime) -> int:
     """Milliseconds since the Unix epoch; the resolution at which the lab keeps times."""
-    return int(moment.timestamp() * 1000 + 0.5)
+    return math.floor(moment.timestamp() * 1000 + 0.5)
 
 
 def from_milliseconds(since_epoch: int) -> datetime:

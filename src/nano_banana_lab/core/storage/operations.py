@@ -43,9 +43,9 @@ class Delete(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Add(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Add `amount` (may be negative) to the counter `field` of `key`; a counter never written is 0.
 
-    Refused when the result would be below `floor` or above `ceiling` (both inclusive).
+    Refused when the result would be below `floor` or above `ceiling` (both inclusive), or beyond +-MAX_INTEGER.
     `ttl` (seconds) applies to all counters of `key` and only when this commit creates the key:
-    a window that has begun is not prolonged.
+    a window that has begun is not prolonged. The longest one counts when the commit creates the key with several.
     """
 
     key: str

@@ -56,7 +56,7 @@ class KeyValueStore(Protocol):
         ...
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        """The values under `keys`, in that order, None where there is none; at most 1000 keys at once."""
+        """The values under `keys`, in that order, None where there is none; ValueError for more than 1000 keys."""
         ...
 
     async def counters(self, key: str) -> dict[str, int]:
@@ -80,6 +80,7 @@ class KeyValueStore(Protocol):
         `after` continues strictly behind that entry, whether or not it is still listed:
         going on from the last entry of each page shows every entry that was listed all the while exactly once,
         whatever is added or removed in between. `offset` skips that many entries of what would be shown.
+        Raises ValueError for another `limit` or a negative `offset`.
         """
         ...
 
@@ -140,7 +141,9 @@ class BlobStore(Protocol):
 
     Keys are non-empty `/`-separated text of at most 1000 bytes in UTF-8 without control characters.
     Anything else a name may hold - spaces, `..`, quotes, any script - is only text: no key reaches outside the store.
-    Metadata maps text to text, at most 1 KiB in all.
+    Content types are 1 to 255 characters of printable ASCII.
+    Metadata maps text to text: at most 64 entries and 1 KiB in all, counting names and values in UTF-8.
+    MUST: what is beyond these limits raises ValueError, and nothing happens.
     MUST: a blob is there completely or not at all, also when the writer dies halfway; a put replaces atomically.
     MUST: every method raises `StoreUnavailable` within 5 seconds when the store cannot be reached or stops answering.
     """
@@ -172,11 +175,11 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, *keys: str) -> None:
-        """Remove the blobs; fine for those that are not there. At most 1000 keys at once."""
+        """Remove the blobs; fine for those that are not there. At most 1000 keys at once, else ValueError."""
         ...
 
     def list(self, prefix: str) -> AsyncIterator[BlobInfo]:
-        """Every blob whose key starts with `prefix`, in the order of the keys' UTF-8 bytes.
+        """Every blob whose key starts with `prefix` (may be empty), in the order of the keys' UTF-8 bytes.
 
         `content_type` and `metadata` may be empty here; `head` has them.
         """
@@ -187,7 +190,10 @@ class BlobStore(Protocol):
         ...
 
     async def presign(self, key: str, *, expires_in: float) -> str | None:
-        """A URL that reads this blob for `expires_in` seconds, or None when the store has no such thing."""
+        """A URL that reads this blob for `expires_in` seconds, or None when the store has no such thing.
+
+        Raises ValueError when the store cannot give a URL that long a life (S3: one second to seven days).
+        """
         ...
 
     async def ping(self) -> None:

@@ -13,7 +13,14 @@ one that was issued for another key, model or picture. Pictures are real JPEG fi
 the same prompt always gives the same bytes, another prompt others. Batches are left out.
 
 Markers anywhere in the last user turn change the answer. `[[NAME xN]]` applies to the first N calls with that prompt,
-so `[[503 x2]]` fails twice and then succeeds. Several markers combine. `GET /` lists all of them.
+so `[[503 x2]]` fails twice and then succeeds. Several markers combine. `GET /` says what each does:
+
+    400, bad-key, leaked-key, suspended-key, location, input-image, 429, 429-bare, 429-daily, 429-spend,
+    429-free, 500, 503, 504, html-502, html-403, redirect, disconnect, cut, empty, garbage, slow SECONDS, hold
+    NAME, prompt-blocked, no-image, image-other, blocked, prohibited, recitation, refusal, empty-parts,
+    data-uri, max-tokens, missing-signature, finish REASON, no-image-finish REASON, continuation, unknown-finish,
+    thoughts, thought-image, three-images, no-text, text-after, png, mislabelled, unreadable, urlsafe, big,
+    grounding, retiring, odd-footnotes, say TEXT
 
     GET    /__double__/requests        what was asked, without keys: each key is shown as its SHA-256
     DELETE /__double__/requests        forget requests, counts and script

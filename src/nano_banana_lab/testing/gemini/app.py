@@ -113,7 +113,7 @@ class GeminiApp:
         refusal = next((refusals.BY_NAME[name] for name in names if name in refusals.BY_NAME), None)
         unusual = next((_UNUSUAL[name] for name in names if name in _UNUSUAL), None)
         if refusal is not None:
-            await _finish(send, record, _refused(refusal))
+            await _finish(send, record, _json(refusal.body(question.key), refusal.code))
         elif unusual is not None:
             await _finish(send, record, unusual)
         else:

@@ -35,8 +35,8 @@ class Refusal:
     message: str
     details: tuple[Any, ...] = ()
 
-    def body(self) -> dict[str, Any]:
-        error = {"code": self.code, "message": self.message, "status": self.status}
+    def body(self, key: str = "") -> dict[str, Any]:
+        error = {"code": self.code, "message": self.message.replace("{key}", key), "status": self.status}
         return {"error": error | ({"details": list(self.details)} if self.details else {})}
 
 
@@ -80,6 +80,9 @@ BY_NAME = {
     "400": invalid(),
     "bad-key": BAD_KEY,
     "leaked-key": LEAKED_KEY,
+    "suspended-key": Refusal(
+        403, "PERMISSION_DENIED", "Permission denied: Consumer 'api_key:{key}' has been suspended."
+    ),
     "location": Refusal(400, "FAILED_PRECONDITION", "User location is not supported for the API use."),
     "input-image": invalid("Unable to process input image. Please retry or report."),
     "429": _quota(
@@ -103,4 +106,4 @@ BY_NAME = {
     "503": Refusal(503, "UNAVAILABLE", _DEMAND),
     "504": Refusal(504, "DEADLINE_EXCEEDED", "Deadline expired before operation could complete."),
 }
-"""The refusals that a prompt can ask for by marker."""
+"""The refusals that a prompt can ask for by marker; `{key}` is the caller's key, which Google does repeat."""

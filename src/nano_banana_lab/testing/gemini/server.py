@@ -23,14 +23,20 @@ class GeminiDouble:
     `url` is what a client takes for Google's address; `requests` are in the order in which they arrived.
     """
 
-    def __init__(self, url: str, app: "GeminiApp", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, url: str, app: "GeminiApp", server: "uvicorn.Server", loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
         self._app = app
+        self._server = server
         self._loop = loop
 
     @property
     def requests(self) -> list[RecordedRequest]:
         return list(self._app.requests)
+
+    @property
+    def open_connections(self) -> int:
+        """How many clients' sockets are connected now, idle ones included."""
+        return len(self._server.server_state.connections)
 
     def script(self, markers: str) -> None:
         """Let `markers` apply to every prompt from now on."""
@@ -63,19 +69,17 @@ def running_gemini(latency: float = 0.0) -> Iterator[GeminiDouble]:
     from nano_banana_lab.testing.gemini.app import GeminiApp  # noqa: PLC0415 - with its server, only where it runs
 
     app = GeminiApp(latency=latency)
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener, _serving(app, listener) as loop:
-        yield GeminiDouble(f"http://127.0.0.1:{listener.getsockname()[1]}", app, loop)
+    server = server_of(app)
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener, _serving(server, listener) as loop:
+        yield GeminiDouble(f"http://127.0.0.1:{listener.getsockname()[1]}", app, server, loop)
 
 
-def server_of(app: "GeminiApp", *, host: str = "127.0.0.1", port: int = 0) -> "uvicorn.Server":
-    """A uvicorn server for a double."""
+def server_of(app: "GeminiApp") -> "uvicorn.Server":
+    """A uvicorn server for a double, to be run on a socket of the caller's."""
     import uvicorn  # noqa: PLC0415 - only where it runs
 
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
-        backlog=1024,
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -86,8 +90,8 @@ def server_of(app: "GeminiApp", *, host: str = "127.0.0.1", port: int = 0) -> "u
 
 
 @contextmanager
-def _serving(app: "GeminiApp", listener: socket.socket) -> Iterator[asyncio.AbstractEventLoop]:
-    server, loop = server_of(app), asyncio.new_event_loop()
+def _serving(server: "uvicorn.Server", listener: socket.socket) -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
     thread = threading.Thread(target=_run, args=(loop, server, listener), name="gemini-double", daemon=True)
     thread.start()
     try:

@@ -1,0 +1,185 @@
+"""The lab as its users run it: the command `nano-banana-lab` in processes of their own, configured by their environment.
+
+with running_lab(folder, GOOGLE_API_KEY="any", GOOGLE_GEMINI_BASE_URL=gemini.url) as lab:
+    httpx.post(f"{lab.url}/api/generate", json={"prompt": "a corgi in a teacup"})
+
+outcome = run_lab_command("generate", "a corgi in a teacup", "-o", "corgi.png", folder=folder)
+"""
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+_PATIENCE = 60.0
+_BELOW_EPHEMERAL = range(15_000, 32_000)
+"""No outgoing connection is given a local port from here, so none can take a chosen port before the lab does."""
+
+_DIES_WITH_US = 'exec 3<&0; (read _ <&3; kill -9 0) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
+"""Runs a program whose process group is killed when our end of its standard input closes, also when we are killed."""
+
+
+class LabDidNotStart(RuntimeError):
+    """The process ended, or was not ready in time; the message is its log."""
+
+
+class LabProcess:
+    """One `nano-banana-lab serve`. Its methods may be called from any thread.
+
+    `url` has no slash at its end; `pid` is the service's own process, without a shell around it.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+        assert process.stdout is not None
+        self.url = url
+        self.pid = process.pid
+        self._process = process
+        self._log = _Log(process.stdout)
+
+    def log(self) -> str:
+        """Everything written so far; after `wait` this is all there is."""
+        return self._log.text()
+
+    def until_logged(self, text: str) -> None:
+        """Return once `text` is in the log. Raises TimeoutError after a minute, or when the process ended before."""
+        self._log.until(text)
+
+    def wait_ready(self) -> None:
+        """Return once `/api/health/ready` is 200. Raises `LabDidNotStart`."""
+        deadline = time.monotonic() + _PATIENCE
+        while not self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise LabDidNotStart(self.log())
+            time.sleep(0.02)
+
+    def terminate(self) -> None:
+        """Ask it to finish what it has begun and to end, as `docker stop` does. Returns at once."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Let it die on the spot, as in a power cut."""
+        self._process.kill()
+        self.wait()
+
+    def wait(self) -> int:
+        """The exit code, negative for a signal. Raises `subprocess.TimeoutExpired` after a minute."""
+        code = self._process.wait(_PATIENCE)
+        self._log.until_closed()
+        return code
+
+    def stop(self) -> int:
+        """`terminate`, then `wait`."""
+        self.terminate()
+        return self.wait()
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/health/ready", timeout=10):  # noqa: S310 - our own URL
+                return True
+        except OSError:
+            return False
+
+
+@contextlib.contextmanager
+def running_lab(folder: Path, **settings: str) -> Iterator[LabProcess]:
+    """A lab that is ready, on a free port of this machine; killed at the end unless it has ended by itself.
+
+    `folder` is its working directory. Nothing but `settings` and `PATH` is in its environment.
+    Raises `LabDidNotStart`.
+    """
+    port = _free_port()
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        ["/bin/sh", "-c", _DIES_WITH_US, "sh", *_command("serve")],
+        cwd=folder,
+        env=_environment({"HOST": "127.0.0.1", "PORT": str(port), **settings}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    lab = LabProcess(process, f"http://127.0.0.1:{port}")
+    try:
+        lab.wait_ready()
+        yield lab
+    finally:
+        process.stdin.close()
+        lab.wait()
+
+
+def run_lab_command(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run `nano-banana-lab` with these arguments to its end; `stdout` and `stderr` are text.
+
+    `folder` is its working directory. Nothing but `settings` and `PATH` is in its environment.
+    Raises `subprocess.TimeoutExpired` after a minute.
+    """
+    return subprocess.run(  # noqa: S603 - our own command
+        _command(*arguments),
+        cwd=folder,
+        env=_environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        check=False,
+    )
+
+
+class _Log:
+    """Reads a pipe to its end in a thread, so that the writer never waits."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._text = bytearray()
+        self._closed = False
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, args=(pipe,), name="lab-log", daemon=True)
+        self._reader.start()
+
+    def text(self) -> str:
+        with self._news:
+            return self._text.decode(errors="replace")
+
+    def until(self, wanted: str) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._closed or wanted.encode() in self._text, _PATIENCE)
+            if wanted.encode() not in self._text:
+                raise TimeoutError(f"{wanted!r} is not in the log:\n{self._text.decode(errors='replace')}")
+
+    def until_closed(self) -> None:
+        self._reader.join(_PATIENCE)
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            for line in pipe:
+                with self._news:
+                    self._text += line
+                    self._news.notify_all()
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+
+
+def _command(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("nano-banana-lab")), *arguments]
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), **settings}
+
+
+def _free_port() -> int:
+    while True:
+        port = random.choice(_BELOW_EPHEMERAL)  # noqa: S311 - any will do
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port

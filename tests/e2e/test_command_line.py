@@ -1,0 +1,97 @@
+"""The commands beside `serve`, as typed."""
+
+from pathlib import Path
+
+import pytest
+from tests.e2e.asking import picture_sent
+from tests.e2e.store_setups import EmbeddedStores
+
+from nano_banana_lab.testing.gemini import GeminiDouble
+from nano_banana_lab.testing.lab_process import run_lab_command
+
+KEY = "the-key-that-nobody-may-read"
+
+
+def test_check_names_every_part_that_works_and_hides_secrets(tmp_path: Path, gemini_settings: dict[str, str]) -> None:
+    outcome = run_lab_command("check", folder=tmp_path, **gemini_settings | {"GOOGLE_API_KEY": KEY})
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert {"GOOGLE_API_KEY=***", "DATA_DIR=data", "RETRY_DELAYS=0.01,0.01,0.01"} <= set(outcome.stdout.splitlines())
+    for part in ("key_value_store", "blob_store", "image_model"):
+        assert f"\n{part}: ok (" in outcome.stdout
+    assert KEY not in outcome.stdout + outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "part"),
+    [
+        ({"REDIS_URL": "redis://:hush-hush@127.0.0.1:9/0"}, "key_value_store"),
+        ({"GOOGLE_API_KEY": "invalid"}, "image_model"),
+    ],
+    ids=["no redis", "bad key"],
+)
+def test_check_fails_and_says_which_part_does_not_work(
+    tmp_path: Path, gemini_settings: dict[str, str], wrong: dict[str, str], part: str
+) -> None:
+    outcome = run_lab_command("check", folder=tmp_path, **gemini_settings | wrong)
+
+    assert outcome.returncode == 1
+    assert f"\n{part}: FAILED - " in outcome.stdout
+    assert "hush-hush" not in outcome.stdout + outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+async def test_generate_writes_the_very_bytes_that_it_keeps(
+    tmp_path: Path, gemini: GeminiDouble, gemini_settings: dict[str, str]
+) -> None:
+    outcome = run_lab_command("generate", "a sleeping fox", "-o", "fox.jpg", folder=tmp_path, **gemini_settings)
+    written = (tmp_path / "fox.jpg").read_bytes()
+    kept = {key: content for key, content in EmbeddedStores(tmp_path / "data").blobs().items() if key.endswith(".jpg")}
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert [written] == list(kept.values())
+    assert await picture_sent(gemini, "a sleeping fox") == written
+    assert "fox.jpg (1376x768" in outcome.stdout
+
+
+def test_generate_without_a_file_name_uses_the_pictures_own(tmp_path: Path) -> None:
+    outcome = run_lab_command("generate", "a sketch of a fox", folder=tmp_path)
+    (written,) = tmp_path.glob("*.png")
+    (kept,) = (key for key in EmbeddedStores(tmp_path / "data").blobs() if key.endswith(".png"))
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert kept.endswith(f"/{written.name}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["a fight [[blocked]]"], "content_blocked: "),
+        (["nothing [[no-image]]"], "no_image: "),
+        (["   "], "validation_error: "),
+        (["too wide", "--aspect-ratio", "100:1"], "validation_error: "),
+    ],
+    ids=["blocked", "no image", "blank", "ratio"],
+)
+def test_a_failure_ends_in_one_line_for_people(
+    tmp_path: Path, gemini_settings: dict[str, str], arguments: list[str], line: str
+) -> None:
+    outcome = run_lab_command("generate", *arguments, "-o", "x.jpg", folder=tmp_path, **gemini_settings)
+
+    assert outcome.returncode == 1
+    assert outcome.stderr.splitlines()[-1].startswith(line)
+    assert "Traceback" not in outcome.stderr
+    assert outcome.stdout == ""
+    assert not (tmp_path / "x.jpg").exists()
+
+
+def test_generate_finds_out_before_paying_that_it_cannot_write(
+    tmp_path: Path, gemini: GeminiDouble, gemini_settings: dict[str, str]
+) -> None:
+    gemini.clear()
+    outcome = run_lab_command("generate", "wasted?", "-o", "no/such/folder/x.jpg", folder=tmp_path, **gemini_settings)
+
+    assert outcome.returncode != 0
+    assert "no/such/folder" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert gemini.requests == []

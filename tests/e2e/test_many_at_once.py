@@ -1,0 +1,88 @@
+"""A whole office asks at the same moment, and the model takes two seconds for each."""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from tests.e2e.asking import generate, history, picture_sent, statistics, visiting
+
+from nano_banana_lab.testing.gemini import GeminiDouble, running_gemini
+from nano_banana_lab.testing.lab_process import LabProcess
+
+PROMPTS = [f"the view from window {number}" for number in range(256)]
+
+
+@pytest.fixture(scope="module")
+def gemini() -> Iterator[GeminiDouble]:
+    with running_gemini(latency=2) as double:
+        yield double
+
+
+async def test_many_at_once_all_get_their_own_picture_while_the_service_answers_probes(
+    lab: LabProcess, gemini: GeminiDouble
+) -> None:
+    latencies: list[float] = []
+    async with visiting(lab, seconds=120) as office:
+        async with _probing(lab, latencies):
+            started = time.perf_counter()
+            answers = await asyncio.gather(*(generate(office, prompt, key=_key_for(prompt)) for prompt in PROMPTS))
+            took = time.perf_counter() - started
+        lines, sums = await history(office), await statistics(office)
+    print(f"\n{len(PROMPTS)} generations in {took:.2f} s, meanwhile live {_described(latencies)}")
+
+    assert {200} == {answer.status_code for answer in answers}
+    assert await _sent_for_each_prompt() == {each["prompt"]: each["image"]["sha256"] for each in _bodies(answers)}
+    assert {_sha256(_key_for(prompt)): prompt for prompt in PROMPTS} == {
+        each.key_sha256: each.prompt for each in gemini.requests
+    }
+    assert {each["id"]: each["prompt"] for each in _bodies(answers)} == {line["id"]: line["prompt"] for line in lines}
+    assert (len(lines), sums["total_images"], sums["images_by_mode"]) == (256, 256, {"basic": 256})
+    assert len(latencies) >= 20
+
+
+@contextlib.asynccontextmanager
+async def _probing(lab: LabProcess, latencies: list[float]) -> AsyncIterator[None]:
+    """Ask `live` over and over meanwhile, as an orchestrator would in its hurry."""
+
+    async def probe() -> None:
+        async with visiting(lab) as orchestrator:
+            while True:
+                started = time.perf_counter()
+                (await orchestrator.get("/api/health/live")).raise_for_status()
+                latencies.append(time.perf_counter() - started)
+                await asyncio.sleep(0.01)
+
+    probing = asyncio.create_task(probe())
+    yield
+    assert not probing.done() or probing.result()
+    probing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await probing
+
+
+async def _sent_for_each_prompt() -> dict[str, str]:
+    """From another double, for the same prompt always gets the same picture."""
+    with running_gemini() as quick:
+        pictures = await asyncio.gather(*(picture_sent(quick, prompt) for prompt in PROMPTS))
+    return {prompt: hashlib.sha256(picture).hexdigest() for prompt, picture in zip(PROMPTS, pictures, strict=True)}
+
+
+def _bodies(answers):
+    return [answer.json() for answer in answers]
+
+
+def _key_for(prompt: str) -> str:
+    return "key-for-" + prompt.replace(" ", "-")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _described(latencies: list[float]) -> str:
+    ordered = sorted(latencies)
+    half, almost_all = (ordered[int(len(ordered) * part)] * 1000 for part in (0.5, 0.99))
+    return f"{len(ordered)} times: p50 {half:.1f} ms, p99 {almost_all:.1f} ms, worst {ordered[-1] * 1000:.1f} ms"
