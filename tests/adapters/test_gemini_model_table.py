@@ -3,7 +3,7 @@
 import pytest
 
 from nano_banana_lab.adapters.gemini.image_model import GeminiImageModel
-from nano_banana_lab.adapters.gemini.model_table import card_for, current_id, model_for
+from nano_banana_lab.adapters.gemini.model_table import read_models
 from nano_banana_lab.core.generation.generated_image import Usage
 from nano_banana_lab.core.generation.image_request import ImageSettings, Resolution
 from nano_banana_lab.core.shared.errors import ValidationFailed
@@ -12,9 +12,9 @@ from nano_banana_lab.testing.gemini.models import MODELS, RETIRED
 
 
 def test_the_preview_id_means_its_successor_and_says_so(caplog):
-    card = card_for("gemini-3-pro-image-preview")
+    current = read_models().current_id("gemini-3-pro-image-preview")
 
-    assert card.id == "gemini-3-pro-image"
+    assert current == "gemini-3-pro-image"
     assert "gemini-3-pro-image-preview was shut down" in caplog.text
 
 
@@ -27,7 +27,7 @@ async def test_a_model_configured_by_its_old_id_asks_for_the_new_one(caplog):
 
 
 def test_an_unknown_id_may_do_everything():
-    card = card_for("gemini-4-image")
+    card = read_models().card("gemini-4-image")
 
     card.check(ImageSettings(aspect_ratio="8:1", resolution=Resolution.FOUR_K))
     assert card.id == "gemini-4-image"
@@ -36,17 +36,17 @@ def test_an_unknown_id_may_do_everything():
 
 def test_a_small_model_offers_only_small_pictures():
     with pytest.raises(ValidationFailed):
-        card_for("gemini-3.1-flash-lite-image").check(ImageSettings(resolution=Resolution.TWO_K))
+        read_models().card("gemini-3.1-flash-lite-image").check(ImageSettings(resolution=Resolution.TWO_K))
 
 
 @pytest.mark.parametrize(("tokens", "usd"), [(1120, 0.1344), (2000, 0.24)])
 def test_a_pro_picture_costs_what_google_publishes(tokens, usd):
-    assert usd == card_for("gemini-3-pro-image").cost_usd(Usage(output_tokens=tokens, image_tokens=tokens))
+    assert usd == read_models().card("gemini-3-pro-image").cost_usd(Usage(output_tokens=tokens, image_tokens=tokens))
 
 
 @pytest.mark.parametrize("model_id", sorted(RETIRED & {"gemini-3.1-flash-image", "gemini-2.5-flash-image"}))
 def test_a_retired_model_names_a_successor_that_is_served(model_id):
-    card = card_for(model_id)
+    card = read_models().card(model_id)
 
     assert card.retired
     assert card.successor in MODELS
@@ -54,7 +54,7 @@ def test_a_retired_model_names_a_successor_that_is_served(model_id):
 
 @pytest.mark.parametrize("model_id", [name for name, served in MODELS.items() if served.sizes])
 def test_the_table_agrees_with_what_the_double_serves(model_id):
-    card, served = card_for(model_id), MODELS[model_id]
+    card, served = read_models().card(model_id), MODELS[model_id]
 
     assert sorted(served.ratios) == sorted(card.aspect_ratios)
     assert list(served.sizes) == list(card.image_tokens)
@@ -62,5 +62,25 @@ def test_the_table_agrees_with_what_the_double_serves(model_id):
 
 
 def test_an_id_that_was_never_renamed_stays_itself():
-    assert current_id("gemini-3-pro-image") == "gemini-3-pro-image"
-    assert model_for("gemini-3-pro-image").thinking
+    assert read_models().current_id("gemini-3-pro-image") == "gemini-3-pro-image"
+    assert read_models().model("gemini-3-pro-image").thinking
+
+
+def test_a_file_of_the_operators_changes_single_facts_and_adds_models(tmp_path):
+    changes = tmp_path / "models.toml"
+    changes.write_text(
+        "[models.gemini-3-pro-image.prices]\nimage_output = 60.0\n"
+        '[models.gemini-5-image]\naspect_ratios = ["1:1"]\nimage_tokens = { 1K = 1000 }\nprices = { input = 1.0 }\n'
+    )
+    model = GeminiImageModel(api_key=None, model_id="gemini-3-pro-image", models_file=changes)
+
+    assert (model.card.prices.image_output, model.card.prices.input) == (60.0, 2.0)
+    assert read_models(changes).card("gemini-5-image").aspect_ratios == ("1:1",)
+
+
+def test_a_file_of_another_form_is_refused(tmp_path):
+    changes = tmp_path / "models.toml"
+    changes.write_text("[models.gemini-3-pro-image]\nprice_of_fame = 1\n")
+
+    with pytest.raises(ValueError, match="price_of_fame"):
+        read_models(changes)

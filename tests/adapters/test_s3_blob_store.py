@@ -90,6 +90,13 @@ async def stream(*chunks):
         yield chunk
 
 
+async def in_two_halves(halfway, go_on):
+    yield LARGE
+    halfway.set()
+    await go_on.wait()
+    yield LARGE
+
+
 async def rest_of(chunks):
     return [chunk async for chunk in chunks]
 
@@ -140,12 +147,15 @@ class TestOutage:
         bucket = breakable.create_bucket(f"paused-{uuid4().hex}")
         async with a_store(breakable, bucket=bucket) as store:
             await keep(store, data=LARGE)
-            reader = await store.open(PICTURE)
-            chunks = aiter(reader)
+            chunks = aiter(await store.open(PICTURE))
             await anext(chunks)
+            halfway, hangs = asyncio.Event(), asyncio.Event()
+            upload = asyncio.create_task(keep(store, data=in_two_halves(halfway, hangs)))
+            await halfway.wait()
             breakable.pause()
+            hangs.set()
             try:
-                results = await every_method(store, read_on=rest_of(chunks))
+                results = await every_method(store, read_on=rest_of(chunks), upload_on=upload)
             finally:
                 breakable.resume()
             await keep(store, "after.png")

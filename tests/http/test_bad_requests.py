@@ -15,7 +15,7 @@ JSON = {"Content-Type": "application/json"}
     [
         ({}, [("prompt", "missing")]),
         ({"prompt": ""}, [("prompt", "blank")]),
-        ({"prompt": " \n\t\u7000"}, [("prompt", "blank")]),
+        ({"prompt": " \n\t\u3000"}, [("prompt", "blank")]),
         ({"prompt": "x" * 2001}, [("prompt", "too_long")]),
         ({"prompt": None}, [("prompt", "wrong_type")]),
         ({"prompt": 5}, [("prompt", "wrong_type")]),
@@ -70,7 +70,6 @@ async def test_all_wrong_fields_are_named_at_once(refusing: Any, wrong_fields: A
         b"\xff\xfe\x00",
         b'{"prompt": "\\ud800"}',
         b"\xef\xbb\xbf{}",
-        b'{"prompt": "x", "z": ' + b"[" * 900 + b"]" * 900 + b"}",
         b"{'prompt': 'x'}",
         b'{"prompt": "a\nb"}',
         b'{"prompt": 5, "z": 1e99999}',

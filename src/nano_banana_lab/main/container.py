@@ -175,4 +175,5 @@ def _gemini(settings: Settings) -> "GeminiImageModel":
         api_version=settings.gemini_api_version,
         retry_delays=settings.retry_delays,
         timeouts=by_resolution,
+        models_file=settings.image_models_file,
     )

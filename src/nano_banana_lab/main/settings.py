@@ -15,6 +15,7 @@ import msgspec
 from dotenv import dotenv_values
 from msgspec import inspect
 
+from nano_banana_lab.adapters.gemini.model_table import read_models
 from nano_banana_lab.core.shared.secrets import Secret
 
 WELL_KNOWN_SECRET_KEYS = {"change-me-in-production-use-a-long-random-string"}
@@ -189,6 +190,16 @@ def _weak_in_production(settings: Settings) -> bool:
     return len(key) < MIN_SECRET_KEY_CHARACTERS or key in WELL_KNOWN_SECRET_KEYS
 
 
+def _unreadable(models_file: Path | None) -> bool:
+    if models_file is None:
+        return False
+    try:
+        read_models(models_file)
+    except (OSError, ValueError):
+        return True
+    return False
+
+
 def _in_production(broken: Callable[[Settings], bool]) -> Callable[[Settings], bool]:
     return lambda settings: settings.environment is Environment.PRODUCTION and broken(settings)
 
@@ -243,8 +254,8 @@ _RULES: list[tuple[str, str, Callable[[Settings], bool]]] = [
     ),
     (
         "IMAGE_MODELS_FILE",
-        "there is no such file",
-        lambda settings: settings.image_models_file is not None and not settings.image_models_file.is_file(),
+        "cannot be read as changes to the table in nano_banana_lab/adapters/gemini/models.toml",
+        lambda settings: _unreadable(settings.image_models_file),
     ),
 ]
 """Rules about settings that are well-formed each: the one to name, what to say, and whether it is broken."""

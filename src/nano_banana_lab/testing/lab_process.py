@@ -93,9 +93,10 @@ class LabProcess:
 def running_lab(folder: Path, **settings: str) -> Iterator[LabProcess]:
     """A lab that is ready, on a free port of this machine; killed at the end unless it has ended by itself.
 
-    `folder` is its working directory. Nothing but `settings` and `PATH` is in its environment.
+    `folder` is its working directory, made if it is missing. Nothing but `settings` and `PATH` is in its environment.
     Raises `LabDidNotStart`.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     process = subprocess.Popen(  # noqa: S603 - our own command
         ["/bin/sh", "-c", _DIES_WITH_US, "sh", *_command("serve")],
@@ -119,9 +120,10 @@ def running_lab(folder: Path, **settings: str) -> Iterator[LabProcess]:
 def run_lab_command(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run `nano-banana-lab` with these arguments to its end; `stdout` and `stderr` are text.
 
-    `folder` is its working directory. Nothing but `settings` and `PATH` is in its environment.
+    `folder` is its working directory, made if it is missing. Nothing but `settings` and `PATH` is in its environment.
     Raises `subprocess.TimeoutExpired` after a minute.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     return subprocess.run(  # noqa: S603 - our own command
         _command(*arguments),
         cwd=folder,

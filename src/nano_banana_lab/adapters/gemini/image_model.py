@@ -6,12 +6,15 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from nano_banana_lab.adapters.gemini.answer import read_answer
 from nano_banana_lab.adapters.gemini.call import Call
-from nano_banana_lab.adapters.gemini.model_table import card_for, current_id, model_for
+from nano_banana_lab.adapters.gemini.model_table import read_models
 from nano_banana_lab.adapters.gemini.retries import persistently
 from nano_banana_lab.core.generation.generated_image import GeneratedImage
 from nano_banana_lab.core.generation.image_request import ImageRequest, Resolution
@@ -40,7 +43,7 @@ class GeminiImageModel:
     an attempt is repeated only after a connection error or a 500, 502, 503 or 504.
     A successful answer that breaks off is not: it has probably been charged.
     `timeouts` are the seconds for everything together; an `UpstreamTimeout` ends what takes longer.
-    A `card` replaces what `models.toml` knows of the model.
+    A `models_file` adds to `models.toml` or replaces what it says; ValueError when it cannot be read.
     """
 
     def __init__(
@@ -52,11 +55,12 @@ class GeminiImageModel:
         api_version: str = "v1beta",
         retry_delays: Sequence[float] = (2, 4, 8),
         timeouts: Mapping[Resolution, float] = DEADLINES,
-        card: ModelCard | None = None,
+        models_file: Path | None = None,
     ) -> None:
-        self._model_id = current_id(model_id)
-        self._model = model_for(self._model_id)
-        self._card = card or card_for(self._model_id)
+        models = read_models(models_file)
+        self._model_id = models.current_id(model_id)
+        self._model = models.model(self._model_id)
+        self._card = models.card(self._model_id)
         self._api_key = api_key
         self._retry_delays = tuple(retry_delays)
         self._timeouts = timeouts
@@ -78,9 +82,18 @@ class GeminiImageModel:
         async with _within(seconds) as deadline:
             body = await persistently(partial(self._attempt, request, key, deadline), self._retry_delays)
         # After the deadline, for what has arrived has been paid; in a thread, for 26 MB take longer than the loop may.
-        return await _in_thread(
+        answer = await _in_thread(
             partial(read_answer, body, model=self._model_id, include_thinking=request.include_thinking)
         )
+        return self._with_image_tokens(answer, request.settings.resolution)
+
+    def _with_image_tokens(self, answer: GeneratedImage, resolution: Resolution) -> GeneratedImage:
+        """An answer that does not say which of its tokens are the picture's is billed as the table says."""
+        usage = answer.usage
+        if usage.image_tokens or not usage.output_tokens:
+            return answer
+        tokens = min(usage.output_tokens, self._card.image_tokens.get(resolution, 0))
+        return msgspec.structs.replace(answer, usage=msgspec.structs.replace(usage, image_tokens=tokens))
 
     async def check(self) -> None:
         key = _usable(self._api_key)

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Mapping
-from functools import cache
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -28,42 +29,53 @@ class GeminiModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     successor: str | None = None
 
 
-class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ModelTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every known model by its id, and what an id that is not listed is taken to be."""
+
     unknown: GeminiModel
     models: Mapping[str, GeminiModel]
 
+    def current_id(self, model_id: str) -> str:
+        """The id under which Google serves `model_id` today: itself, unless it was renamed (which is logged)."""
+        for name, model in self.models.items():
+            if model_id in model.aliases:
+                _log.warning("The model id %s was shut down by Google; using %s, its new name.", model_id, name)
+                return name
+        return model_id
 
-@cache
-def _table() -> _Table:
-    return msgspec.toml.decode(files(__package__).joinpath("models.toml").read_bytes(), type=_Table)
+    def model(self, current_id: str) -> GeminiModel:
+        """The row of a current id; an id that is not listed may do everything."""
+        return self.models.get(current_id, self.unknown)
+
+    def card(self, current_id: str) -> ModelCard:
+        """What the model of this current id can do and charges."""
+        model = self.model(current_id)
+        return ModelCard(
+            id=current_id,
+            aspect_ratios=model.aspect_ratios,
+            image_tokens=model.image_tokens,
+            prices=model.prices,
+            max_input_images=model.max_input_images,
+            grounding=model.grounding,
+            retired=model.retired,
+            successor=model.successor,
+        )
 
 
-def current_id(model_id: str) -> str:
-    """The id under which Google serves `model_id` today: itself, unless it was renamed (which is logged)."""
-    for name, model in _table().models.items():
-        if model_id in model.aliases:
-            _log.warning("The model id %s was shut down by Google; using %s, its new name.", model_id, name)
-            return name
-    return model_id
+def read_models(changes: Path | None = None) -> ModelTable:
+    """The table in `models.toml`, with the rows and fields that the file `changes` adds or replaces.
+
+    Raises ValueError when that file does not have the form of `models.toml`.
+    """
+    table = msgspec.toml.decode(files(__package__).joinpath("models.toml").read_bytes())
+    if changes is not None:
+        _merge(table, msgspec.toml.decode(changes.read_bytes(), type=dict[str, Any]))
+    return msgspec.convert(table, ModelTable)
 
 
-def model_for(model_id: str) -> GeminiModel:
-    """The row of a current id; an id that is not listed may do everything."""
-    table = _table()
-    return table.models.get(model_id, table.unknown)
-
-
-def card_for(model_id: str) -> ModelCard:
-    """What the model of this id, or of the id it was renamed to, can do and charges."""
-    name = current_id(model_id)
-    model = model_for(name)
-    return ModelCard(
-        id=name,
-        aspect_ratios=model.aspect_ratios,
-        image_tokens=model.image_tokens,
-        prices=model.prices,
-        max_input_images=model.max_input_images,
-        grounding=model.grounding,
-        retired=model.retired,
-        successor=model.successor,
-    )
+def _merge(table: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for name, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(table.get(name), dict):
+            _merge(table[name], value)
+        else:
+            table[name] = value

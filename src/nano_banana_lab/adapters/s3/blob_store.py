@@ -28,8 +28,8 @@ class S3BlobStore:
     The credentials need to read, write, delete and list: without the right to list, S3 says "forbidden" for what is
     simply not there, and the store counts as unavailable.
 
-    A stream of more than 8 MiB is sent in parts. A process that dies meanwhile leaves parts that no reader sees;
-    give the bucket a lifecycle rule that aborts incomplete multipart uploads.
+    A stream of more than 8 MiB is sent in parts. A process or a service that dies meanwhile leaves parts that no reader
+    sees; give the bucket a lifecycle rule that aborts incomplete multipart uploads.
     """
 
     def __init__(
@@ -143,6 +143,8 @@ class S3BlobStore:
         upload = {"Key": described["Key"], "UploadId": started["UploadId"]}
         try:
             return await self._send_parts(first, others, upload)
+        except StoreUnavailable:
+            raise  # asking a dead store to forget the parts would only double the wait
         except BaseException:
             with suppress(StoreUnavailable, BlobNotFound):
                 await self._bucket.call("abort_multipart_upload", **upload)
