@@ -76,6 +76,14 @@ class Expiry:
 
         assert await store.counters("c") == {}
 
+    async def test_any_number_of_expired_counters_begin_again_at_zero(self, store: KeyValueStore):
+        fields = [f"{number}" for number in range(250)]
+        await store.commit(*[Add(key="c", field=field, amount=5, ttl=SOON) for field in fields])
+        await self.let_time_pass(SOON * 1.1)
+        await store.commit(*[Add(key="c", field=field, amount=1, ttl=LONG) for field in fields])
+
+        assert await store.counters("c") == dict.fromkeys(fields, 1)
+
     async def test_counters_that_began_without_a_window_get_none_later(self, store: KeyValueStore):
         await store.commit(Add(key="c", field="a", amount=5))
         await store.commit(Add(key="c", field="a", amount=1, ttl=SOON), Add(key="c", field="b", amount=1, ttl=SOON))
@@ -87,13 +95,14 @@ class Expiry:
         await store.commit(
             Add(key="c", field="a", amount=1, ttl=SOON),
             Add(key="c", field="b", amount=1, ttl=LONG),
-            Add(key="c", field="c", amount=1),
+            Add(key="c", field="c", amount=1, ttl=SOON),
+            Add(key="c", field="d", amount=1),
             Add(key="short", field="a", amount=1, ttl=SOON),
             Add(key="short", field="b", amount=1),
         )
         await self.let_time_pass(SOON * 1.1)
 
-        assert await store.counters("c") == {"a": 1, "b": 1, "c": 1}
+        assert await store.counters("c") == {"a": 1, "b": 1, "c": 1, "d": 1}
         assert await store.counters("short") == {}
 
     async def test_an_entry_leaves_pages_and_counts_by_itself(self, store: KeyValueStore):

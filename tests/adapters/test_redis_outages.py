@@ -102,9 +102,8 @@ class TestOutages:
         async with Interference(server) as interference, connect(interference.url) as client:
             store = RedisKeyValueStore(client)
             await store.ping()
-            interference.swallows_answers = True
+            interference.swallows_the_next_answer = True
             await unavailable(store.commit(Add(key="c", field="f", amount=1)))
-            interference.swallows_answers = False
 
             assert await store.counters("c") == {"f": 1}
 
@@ -183,7 +182,7 @@ class TestOutages:
 class Interference:
     """Stands between a store and its server, and disturbs what passes."""
 
-    swallows_answers = False
+    swallows_the_next_answer = False
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
@@ -219,7 +218,8 @@ class Interference:
 
     async def _answer(self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await answers.read(65536):
-            if self.swallows_answers:
+            if self.swallows_the_next_answer:
+                self.swallows_the_next_answer = False
                 writer.close()
             else:
                 writer.write(data)

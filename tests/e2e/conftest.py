@@ -1,6 +1,11 @@
-"""Processes as a user starts them: the lab, the stores and something that answers like Gemini."""
+"""Processes as a user starts them: the lab, the stores and something that answers like Gemini.
+
+Starting a lab takes a second of work, so tests that leave it as they find it share one for each way to store;
+the others start their own.
+"""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -10,30 +15,23 @@ from tests.e2e.store_setups import EmbeddedStores, ServiceStores, Stores
 
 from nano_banana_lab.testing.gemini import GeminiDouble, running_gemini
 from nano_banana_lab.testing.lab_process import LabProcess, running_lab
+from nano_banana_lab.testing.redis_server import running_redis
+from nano_banana_lab.testing.s3_server import S3Server
 
 
-@pytest.fixture(scope="module")
+@dataclass(frozen=True)
+class Deployment:
+    lab: LabProcess
+    stores: Stores
+
+
+@pytest.fixture(scope="session")
 def gemini() -> Iterator[GeminiDouble]:
     with running_gemini() as double:
         yield double
 
 
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedStores:
-    return EmbeddedStores(tmp_path_factory.mktemp("embedded"))
-
-
-@pytest.fixture(scope="module", params=["embedded", "redis+s3"])
-def stores(request: pytest.FixtureRequest) -> Stores:
-    """A test that uses these runs with each."""
-    if request.param == "embedded":
-        embedded: EmbeddedStores = request.getfixturevalue("embedded")
-        return embedded
-    module = request.module.__name__.rpartition(".")[2].replace("_", "-")
-    return ServiceStores(request.getfixturevalue("redis_server"), request.getfixturevalue("s3_server"), module)
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def gemini_settings(gemini: GeminiDouble) -> dict[str, str]:
     """The settings that make the lab take the double for Google."""
     return {
@@ -45,14 +43,54 @@ def gemini_settings(gemini: GeminiDouble) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty directory to start the lab in."""
+    """An empty directory to start a lab in."""
     return tmp_path_factory.mktemp("lab")
 
 
-@pytest.fixture(scope="module")
-def lab(folder: Path, stores: Stores, gemini_settings: dict[str, str]) -> Iterator[LabProcess]:
-    with running_lab(folder, **stores.settings, **gemini_settings) as process:
-        yield process
+@pytest.fixture(scope="module", params=["embedded", "redis+s3"])
+def fresh_stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stores:
+    """Empty stores for one module; a test that uses them runs with each way to store."""
+    if request.param == "embedded":
+        return EmbeddedStores(tmp_path_factory.mktemp("embedded"))
+    module = request.module.__name__.rpartition(".")[2].replace("_", "-")
+    return ServiceStores(request.getfixturevalue("redis_server"), request.getfixturevalue("s3_server"), module)
+
+
+@pytest.fixture(scope="session")
+def on_embedded_stores(
+    tmp_path_factory: pytest.TempPathFactory, gemini_settings: dict[str, str]
+) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("embedded")
+    stores = EmbeddedStores(folder / "data")
+    with running_lab(folder, **stores.settings, **gemini_settings) as lab:
+        yield Deployment(lab, stores)
+
+
+@pytest.fixture(scope="session")
+def on_redis_and_s3(
+    tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server, gemini_settings: dict[str, str]
+) -> Iterator[Deployment]:
+    with running_redis() as redis:
+        stores = ServiceStores(redis, s3_server, "of-all-tests")
+        with running_lab(tmp_path_factory.mktemp("services"), **stores.settings, **gemini_settings) as lab:
+            yield Deployment(lab, stores)
+
+
+@pytest.fixture(params=["on_embedded_stores", "on_redis_and_s3"])
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    """A test that uses it, or the three below, runs with each way to store."""
+    found: Deployment = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def lab(deployment: Deployment) -> LabProcess:
+    return deployment.lab
+
+
+@pytest.fixture
+def stores(deployment: Deployment) -> Stores:
+    return deployment.stores
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ ANSWERED_BEFORE_THE_CUT = 12
 
 
 async def test_after_a_power_cut_every_picture_is_wholly_there_or_reported(
-    folder: Path, stores: Stores, gemini_settings: dict[str, str]
+    folder: Path, fresh_stores: Stores, gemini_settings: dict[str, str]
 ) -> None:
-    settings = stores.settings | gemini_settings
+    settings = fresh_stores.settings | gemini_settings
     with running_lab(folder, **settings) as lab:
         async with visiting(lab) as client:
             answered = await _answered_before(lab.kill, client)
@@ -30,7 +30,7 @@ async def test_after_a_power_cut_every_picture_is_wholly_there_or_reported(
             lines, sums = await history(client), await statistics(client)
             served = [await client.get(line["url"]) for line in lines]
 
-    blobs = stores.blobs()
+    blobs = fresh_stores.blobs()
     listed = {line["r2_key"] for line in lines}
     reported = {key for key in blobs if f": {key}\n" in reindexed.stdout}
     assert ANSWERED_BEFORE_THE_CUT <= len(answered) <= len(lines) < len(PROMPTS)

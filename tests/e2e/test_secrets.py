@@ -32,16 +32,16 @@ OUTCOMES = {
 
 
 @pytest.fixture(scope="module")
-def places(folder: Path, stores: Stores, gemini: GeminiDouble, gemini_settings: dict[str, str]) -> dict[str, bytes]:
+def places(folder: Path, fresh_stores: Stores, gemini: GeminiDouble, gemini_settings: dict[str, str]) -> dict[str, bytes]:
     """Everything that was stored, logged and answered while callers with and without a key had all kinds of luck."""
     gemini.clear()
-    settings = stores.settings | gemini_settings
+    settings = fresh_stores.settings | gemini_settings
     secrets = {"GOOGLE_API_KEY": OPERATORS_KEY, "SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "DEBUG"}
     with running_lab(folder, **settings | secrets) as lab, httpx.Client(base_url=lab.url, timeout=60) as client:
         answers = [*_generations(client), *_other_answers(client)]
-        found = stores.everything() | {f"answer {number}": _raw(each) for number, each in enumerate(answers)}
+        found = fresh_stores.everything() | {f"answer {number}": _raw(each) for number, each in enumerate(answers)}
         assert lab.stop() == 0
-        return found | stores.everything() | {"the log": lab.log().encode()}
+        return found | fresh_stores.everything() | {"the log": lab.log().encode()}
 
 
 def _generations(client: httpx.Client) -> Iterator[httpx.Response]:

@@ -61,7 +61,7 @@ class EstimateBody(msgspec.Struct, kw_only=True):
 
     mode: PaidMode = "basic"
     resolution: Resolution = Resolution.ONE_K
-    count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+    count: Annotated[int, msgspec.Meta(ge=1, le=100, description="How many pictures.", examples=[4])] = 1
 
 
 class ImageBody(msgspec.Struct, kw_only=True):

@@ -110,7 +110,10 @@ class StatisticsBody(msgspec.Struct, kw_only=True):
 class DeleteBody(msgspec.Struct, kw_only=True):
     """Which pictures to delete."""
 
-    ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=100)]
+    ids: Annotated[
+        list[str],
+        msgspec.Meta(min_length=1, max_length=100, examples=[["0f8d1c6d5c7c4b2a9e3f1a2b3c4d5e6f"]]),
+    ]
 
 
 class Deleted(msgspec.Struct, kw_only=True):
@@ -252,7 +255,13 @@ class HistoryController(Controller):
     @delete(
         status_code=200,
         summary="Delete up to 100 pictures",
-        responses=problems("validation_error", "unsupported_media_type", "service_unavailable", "internal_error"),
+        responses=problems(
+            "validation_error",
+            "unsupported_media_type",
+            "payload_too_large",
+            "service_unavailable",
+            "internal_error",
+        ),
     )
     async def delete_many(
         self, data: JSONBody[DeleteBody], caller: NamedDependency[Caller], delete_pictures: FromDishka[DeletePictures]

@@ -1,12 +1,14 @@
 """The OpenAPI document: what is said of the service as a whole, and of every error."""
 
 from collections import defaultdict
+from dataclasses import fields
 from http import HTTPStatus
+from typing import Any
 
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Components, Example, License, SecurityScheme
+from litestar.openapi.spec import Components, Example, License, OpenAPI, SecurityScheme
 
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.http.caller import API_KEY_HEADER
@@ -28,6 +30,35 @@ GOOGLE_API_KEY = SecurityScheme(
 )
 
 
+class Document(OpenAPI):
+    """The document without the 400 that the framework adds wherever there is input; here bad input is a 422."""
+
+    def to_schema(self) -> dict[str, Any]:
+        """The document as JSON-ready data."""
+        schema = super().to_schema()
+        for operation in (each for path in schema["paths"].values() for each in path.values()):
+            responses = operation.get("responses", {}) if isinstance(operation, dict) else {}
+            if "application/json" in responses.get("400", {}).get("content", {}):
+                del responses["400"]
+        return schema
+
+
+class DocumentConfig(OpenAPIConfig):
+    """Makes a `Document`."""
+
+    def to_openapi_schema(self) -> Document:
+        made = super().to_openapi_schema()
+        return Document(**{field.name: getattr(made, field.name) for field in fields(made)})
+
+
+class NamedExample(Example):
+    """An example whose `id` is the name under which it is listed, and not also written into it."""
+
+    @property
+    def _exclude_fields(self) -> set[str]:
+        return {"id"}
+
+
 def problems(*codes: str) -> dict[int, ResponseSpec]:
     """The documented errors of a route, one response for each status with an example for each code."""
     by_status = defaultdict[int, list[str]](list)
@@ -47,7 +78,7 @@ def problems(*codes: str) -> dict[int, ResponseSpec]:
 
 def openapi_config(version: str) -> OpenAPIConfig:
     """What the document says, and the page at `/docs`, which loads nothing from outside."""
-    return OpenAPIConfig(
+    return DocumentConfig(
         title="Nano Banana Lab",
         version=version,
         description=DESCRIPTION,
@@ -80,7 +111,7 @@ def _example(code: str, status: int) -> Example:
         request_id="0f8d1c6d5c7c4b2a9e3f1a2b3c4d5e6f",
         error=ProblemError(code=code, message=sentence, details={}),
     )
-    return Example(id=code, summary=code, value=problem)
+    return NamedExample(id=code, summary=code, value=problem)
 
 
 def _sentences() -> dict[str, str]:

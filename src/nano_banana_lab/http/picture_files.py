@@ -23,7 +23,7 @@ from nano_banana_lab.http.openapi import problems
 FOREVER = "private, max-age=31536000, immutable"
 """A picture never changes; it is only ever deleted."""
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class Size(StrEnum):

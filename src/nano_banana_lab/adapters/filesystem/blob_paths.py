@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from nano_banana_lab.core.storage.blob_limits import check_key
+
 MAX_FILE_NAME = 255
 """Bytes in one name, the same on every common file system (NAME_MAX)."""
 
@@ -26,14 +28,7 @@ _CUT = "%+"
 _EMPTY = "%"
 _NO_DOT = "%."
 _ESCAPES = {"\\": "%5C", ".": "%2E", "%": "%25"}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CHARACTER = re.compile(r"%[0-9A-F]{2}|.", re.DOTALL)
-
-
-def check_key(key: str) -> None:
-    """Raise ValueError unless `key` is one that the port allows."""
-    if not 0 < len(key.encode()) <= 1000 or _CONTROL.search(key):
-        raise ValueError("a key must be 1 to 1000 bytes of text without control characters")
 
 
 def path_of(key: str) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from nano_banana_lab.adapters.filesystem.blob_files import (
     probe,
     remove_blob,
 )
-from nano_banana_lab.adapters.filesystem.blob_paths import check_key, path_of
+from nano_banana_lab.adapters.filesystem.blob_paths import path_of
+from nano_banana_lab.core.storage.blob_limits import check_details, check_key, check_keys_to_delete, checked_range
 from nano_banana_lab.core.storage.ports import BlobInfo, StoreUnavailable
 
 _logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class FilesystemBlobStore:
     ) -> BlobInfo:
         details = dict(metadata or {})
         check_key(key)
-        _check_details(content_type, details)
+        check_details(content_type, details)
         await self._begin()
         incoming = IncomingBlob(self._root)
         try:
@@ -83,12 +84,11 @@ class FilesystemBlobStore:
         check_key(key)
         await self._begin()
         blob = await self._disk.run_for(BlobFile.close, open_blob, self._root, key)
-        size = blob.info.size
-        stop = size if end is None else end
-        if not (0 <= start < stop <= size or start == stop == size == 0):
+        try:
+            return _FileReader(self._disk, blob, *checked_range(start, end, blob.info.size))
+        except ValueError:
             blob.close()
-            raise ValueError(f"bytes {start} to {stop} are not within a blob of {size}")
-        return _FileReader(self._disk, blob, start, stop)
+            raise
 
     async def head(self, key: str) -> BlobInfo:
         check_key(key)
@@ -96,10 +96,7 @@ class FilesystemBlobStore:
         return await self._disk.run(head_blob, self._root, key)
 
     async def delete(self, *keys: str) -> None:
-        if len(keys) > 1000:
-            raise ValueError("at most 1000 keys can be deleted at once")
-        for key in keys:
-            check_key(key)
+        check_keys_to_delete(keys)
         await self._begin()
         for key in keys:
             await self._disk.run(remove_blob, self._root, key)
@@ -249,10 +246,3 @@ def _forget(_: object) -> None:
 def _unavailable(reason: str) -> StoreUnavailable:
     _logger.warning("blob store: %s", reason)
     return StoreUnavailable("blob store")
-
-
-def _check_details(content_type: str, metadata: Mapping[str, str]) -> None:
-    if not (0 < len(content_type) <= 255 and content_type.isascii() and content_type.isprintable()):
-        raise ValueError("a content type must be 1 to 255 characters of printable ASCII")
-    if len(metadata) > 64 or sum(len(text.encode()) for entry in metadata.items() for text in entry) > 1024:
-        raise ValueError("metadata must be at most 64 entries and 1024 bytes in all")

@@ -9,21 +9,15 @@ Blobs with such keys lie under names that begin with `%`, where one character C 
 That is at most 24 bytes longer than the key, and S3 allows object names of 1024 bytes.
 """
 
-import re
 import string
+
+from nano_banana_lab.core.storage.blob_limits import check_key
 
 _STRANGE = "%"
 _STAND_INS = string.ascii_letters + string.digits + "!$'()*,:;=@_~"
 """75 characters, so that the rarest of them occurs at most 13 times in a key of 1000 bytes."""
 
 _SEGMENT = 250
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-def check_key(key: str) -> None:
-    """Raise ValueError unless `key` is one that the port allows."""
-    if not 0 < len(key.encode()) <= 1000 or _CONTROL.search(key):
-        raise ValueError("a key must be 1 to 1000 bytes of text without control characters")
 
 
 def is_ordinary(key: str) -> bool:

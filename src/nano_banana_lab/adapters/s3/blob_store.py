@@ -7,9 +7,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
-from nano_banana_lab.adapters.s3.blob_names import check_key, is_ordinary, key_of, name_of
+from nano_banana_lab.adapters.s3.blob_names import is_ordinary, key_of, name_of
 from nano_banana_lab.adapters.s3.bucket import Bucket
-from nano_banana_lab.adapters.s3.metadata import check_details, headers_of, metadata_of
+from nano_banana_lab.adapters.s3.metadata import headers_of, metadata_of
+from nano_banana_lab.core.storage.blob_limits import check_details, check_key, check_keys_to_delete
 from nano_banana_lab.core.storage.ports import BlobInfo, BlobNotFound, StoreUnavailable
 
 _PART = 8 * 2**20
@@ -97,10 +98,7 @@ class S3BlobStore:
             raise
 
     async def delete(self, *keys: str) -> None:
-        if len(keys) > 1000:
-            raise ValueError("at most 1000 keys can be deleted at once")
-        for key in keys:
-            check_key(key)
+        check_keys_to_delete(keys)
         await self._bucket.delete(sorted({name_of(key) for key in keys}))
 
     async def list(self, prefix: str) -> AsyncIterator[BlobInfo]:

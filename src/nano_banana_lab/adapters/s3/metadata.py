@@ -14,14 +14,6 @@ _HEADER = "details"
 """Sent as `x-amz-meta-details`."""
 
 
-def check_details(content_type: str, metadata: Mapping[str, str]) -> None:
-    """Raise ValueError unless the port allows this content type and metadata."""
-    if not (0 < len(content_type) <= 255 and content_type.isascii() and content_type.isprintable()):
-        raise ValueError("a content type must be 1 to 255 characters of printable ASCII")
-    if len(metadata) > 64 or sum(len(text.encode()) for entry in metadata.items() for text in entry) > 1024:
-        raise ValueError("metadata must be at most 64 entries and 1024 bytes in all")
-
-
 def headers_of(metadata: Mapping[str, str]) -> dict[str, str]:
     """The metadata to send with the object."""
     return {_HEADER: base64.b64encode(msgspec.msgpack.encode(metadata)).decode()} if metadata else {}

@@ -97,8 +97,11 @@ class _Commit:
                 return self._add(operation, windows[operation.key])
             case IndexPut():
                 self._list(operation)
-            case IndexRemove():
-                self._unlist(operation)
+            case IndexRemove(index=index, member=member):
+                self._execute(
+                    "DELETE FROM entry WHERE member = ? AND listing = (SELECT id FROM listing WHERE name = ?)",
+                    (member.encode(), index.encode()),
+                )
         return None
 
     def _value(self, key: str) -> bytes | None:
@@ -138,17 +141,11 @@ class _Commit:
         )
 
     def _listing(self, index: bytes) -> int:
+        """The row of an index that is put into; what is put stays for this commit, and so does the row."""
         if index not in self._listings:
             self._execute("INSERT INTO listing (name) VALUES (?) ON CONFLICT DO NOTHING", (index,))
             (self._listings[index],) = self._execute("SELECT id FROM listing WHERE name = ?", (index,)).fetchone()
         return self._listings[index]
-
-    def _unlist(self, remove: IndexRemove) -> None:
-        self._listings.clear()  # a listing is deleted with its last entry
-        self._execute(
-            "DELETE FROM entry WHERE member = ? AND listing = (SELECT id FROM listing WHERE name = ?)",
-            (remove.member.encode(), remove.index.encode()),
-        )
 
     def _moment(self, ttl: float | None) -> int | None:
         return None if ttl is None else self._now + round(ttl * 1000)
