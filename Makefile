@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) --require-hashes --only-binary :all:
 PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal

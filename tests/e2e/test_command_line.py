@@ -67,11 +67,9 @@ def test_generate_without_a_file_name_uses_the_pictures_own(tmp_path: Path) -> N
     ("arguments", "line"),
     [
         (["a fight [[blocked]]"], "content_blocked: "),
-        (["nothing [[no-image]]"], "no_image: "),
-        (["   "], "validation_error: "),
         (["too wide", "--aspect-ratio", "100:1"], "validation_error: "),
     ],
-    ids=["blocked", "no image", "blank", "ratio"],
+    ids=["blocked", "ratio"],
 )
 def test_a_failure_ends_in_one_line_for_people(
     tmp_path: Path, gemini_settings: dict[str, str], arguments: list[str], line: str

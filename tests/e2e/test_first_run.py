@@ -1,7 +1,9 @@
 """Somebody starts the lab in an empty directory, without a key, and makes a picture."""
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,73 +14,84 @@ from nano_banana_lab.testing.lab_process import LabProcess, running_lab
 PROMPT = "a corgi in a teacup"
 
 
-@pytest.fixture(scope="module")
-def lab(folder: Path):
-    with running_lab(folder) as process:
-        yield process
+@dataclass(frozen=True)
+class FirstRun:
+    """What there was to see before the process was stopped."""
+
+    answer: dict[str, Any]
+    history: dict[str, Any]
+    download: httpx.Response
+    model_health: dict[str, Any]
+    log: str
+    exit_code: int
 
 
 @pytest.fixture(scope="module")
-def answer(lab: LabProcess) -> dict:
-    response = httpx.post(f"{lab.url}/api/generate", json={"prompt": PROMPT}, timeout=60)
-    assert response.status_code == 200, response.text
-    return response.json()
+def first_run(folder: Path) -> FirstRun:
+    with running_lab(folder) as lab, httpx.Client(base_url=lab.url, timeout=60) as client:
+        answer = client.post("/api/generate", json={"prompt": PROMPT}).raise_for_status().json()
+        history = client.get("/api/history").json()
+        download = client.get(answer["image"]["url"])
+        health = client.get("/api/health/detailed").json()["components"]["image_model"]
+        code = lab.stop()
+        return FirstRun(answer, history, download, health, lab.log(), code)
+
+
+@pytest.fixture(scope="module")
+def second_run(first_run: FirstRun, folder: Path):
+    with running_lab(folder) as lab:
+        yield lab
 
 
 @pytest.fixture
-def picture(answer: dict, folder: Path) -> bytes:
-    return (folder / "data" / "pictures" / answer["image"]["key"]).read_bytes()
+def picture(first_run: FirstRun, folder: Path) -> bytes:
+    """The file on disk."""
+    return (folder / "data" / "pictures" / first_run.answer["image"]["key"]).read_bytes()
 
 
-def test_the_first_picture_lies_in_the_data_directory_under_its_day(answer: dict, folder: Path) -> None:
-    year, month, day = answer["created_at"][:10].split("-")
-
+def test_the_first_picture_lies_in_the_data_directory_under_its_day(first_run: FirstRun, folder: Path) -> None:
+    year, month, day = first_run.answer["created_at"][:10].split("-")
     files = list((folder / "data" / "pictures" / "users" / "anonymous" / year / month / day).glob("*.png"))
-    assert [answer["image"]["filename"]] == [file.name for file in files]
-    assert answer["model"] == "sketch"
+
+    assert [first_run.answer["image"]["filename"]] == [file.name for file in files]
 
 
-def test_the_first_picture_is_a_png_of_the_promised_size_that_knows_its_prompt(answer: dict, picture: bytes) -> None:
+def test_the_first_picture_is_a_png_of_the_promised_size_that_knows_its_prompt(
+    first_run: FirstRun, picture: bytes
+) -> None:
     with Image.open(io.BytesIO(picture)) as image:
         image.load()
 
-        assert (image.format, image.size) == ("PNG", (1376, 768))
-        assert PROMPT in image.text.values()
-    assert (1376, 768, len(picture)) == tuple(answer["image"][name] for name in ("width", "height", "size_bytes"))
+    assert (image.format, image.size) == ("PNG", (1376, 768))
+    assert PROMPT in image.text.values()
+    assert (1376, 768, len(picture)) == tuple(
+        first_run.answer["image"][name] for name in ("width", "height", "size_bytes")
+    )
 
 
-def test_the_first_picture_is_the_only_line_of_the_history(lab: LabProcess, answer: dict) -> None:
-    found = httpx.get(f"{lab.url}/api/history").json()
+def test_the_first_picture_is_the_only_line_of_the_history(first_run: FirstRun) -> None:
+    lines = first_run.history["items"]
 
-    assert found["total"] == 1
-    assert [(answer["id"], PROMPT)] == [(item["id"], item["prompt"]) for item in found["items"]]
-
-
-def test_a_download_is_the_file_on_disk_byte_for_byte(lab: LabProcess, answer: dict, picture: bytes) -> None:
-    response = httpx.get(lab.url + answer["image"]["url"])
-
-    assert picture == response.content
-    assert response.headers["content-type"] == "image/png"
+    assert first_run.history["total"] == 1
+    assert [(first_run.answer["id"], PROMPT)] == [(line["id"], line["prompt"]) for line in lines]
 
 
-def test_log_and_health_say_that_pictures_are_sketches_and_how_to_get_real_ones(lab: LabProcess) -> None:
-    model = httpx.get(f"{lab.url}/api/health/detailed").json()["components"]["image_model"]
+def test_a_download_is_the_file_on_disk_byte_for_byte(first_run: FirstRun, picture: bytes) -> None:
+    assert picture == first_run.download.content
+    assert first_run.download.headers["content-type"] == "image/png"
 
-    assert model["details"]["model"] == "sketch"
-    for said in (model["details"]["notice"], lab.log()):
+
+def test_everything_says_that_pictures_are_sketches_and_how_to_get_real_ones(first_run: FirstRun) -> None:
+    assert first_run.answer["model"] == first_run.model_health["details"]["model"] == "sketch"
+    for said in (first_run.model_health["details"]["notice"], first_run.log):
         assert "offline sketch model" in said
         assert "GOOGLE_API_KEY" in said
 
 
-def test_after_a_restart_everything_is_still_there(tmp_path: Path) -> None:
-    with running_lab(tmp_path) as first:
-        made = httpx.post(f"{first.url}/api/generate", json={"prompt": PROMPT}, timeout=60).json()
-        content = httpx.get(first.url + made["image"]["url"]).content
-        code = first.stop()
-    with running_lab(tmp_path) as second:
-        item = httpx.get(f"{second.url}/api/history").json()["items"][0]
-        content_again = httpx.get(second.url + item["url"]).content
+def test_after_a_restart_everything_is_still_there(first_run: FirstRun, second_run: LabProcess, picture: bytes) -> None:
+    history = httpx.get(f"{second_run.url}/api/history").json()
+    content = httpx.get(second_run.url + first_run.answer["image"]["url"]).content
 
-    assert code == 0
-    assert (made["id"], PROMPT) == (item["id"], item["prompt"])
-    assert content == content_again
+    assert first_run.exit_code == 0
+    assert first_run.history == history
+    assert picture == content

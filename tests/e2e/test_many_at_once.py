@@ -3,16 +3,21 @@
 import asyncio
 import contextlib
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from tests.e2e.asking import generate, history, picture_sent, statistics, visiting
+from tests.e2e.store_setups import Stores
 
-from nano_banana_lab.testing.gemini import GeminiDouble, running_gemini
-from nano_banana_lab.testing.lab_process import LabProcess
+from nano_banana_lab.testing.gemini import GeminiDouble
+from nano_banana_lab.testing.lab_process import LabProcess, running_lab
 
-PROMPTS = [f"the view from window {number} [[slow 2]]" for number in range(256)]
+PROMPTS = [f"the view from window {number} [[slow 2 x1]]" for number in range(256)]
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +37,14 @@ async def test_many_at_once_all_get_their_own_picture_while_the_service_answers_
             answers = await asyncio.gather(*(generate(office, prompt, key=_key_for(prompt)) for prompt in PROMPTS))
             took = time.perf_counter() - started
         lines, sums = await history(office), await statistics(office)
+    calls = gemini.requests
+    sent = await asyncio.gather(*(picture_sent(gemini, prompt) for prompt in PROMPTS))
     print(f"\n{len(PROMPTS)} generations in {took:.2f} s, meanwhile live {_described(latencies)}")
 
     assert {200} == {answer.status_code for answer in answers}
-    assert sent == {each["prompt"]: each["image"]["sha256"] for each in _bodies(answers)}
-    assert {_sha256(_key_for(prompt)): prompt for prompt in PROMPTS} == {
-        each.key_sha256: each.prompt for each in gemini.requests
+    assert [_sha256(picture) for picture in sent] == [each["image"]["sha256"] for each in _bodies(answers)]
+    assert {_sha256(_key_for(prompt).encode()): prompt for prompt in PROMPTS} == {
+        call.key_sha256: call.prompt for call in calls
     }
     assert {each["id"]: each["prompt"] for each in _bodies(answers)} == {line["id"]: line["prompt"] for line in lines}
     assert (len(lines), sums["total_images"], sums["images_by_mode"]) == (256, 256, {"basic": 256})
@@ -63,16 +70,16 @@ async def _probing(lab: LabProcess, latencies: list[float]) -> AsyncIterator[Non
         await probing
 
 
-def _bodies(answers):
+def _bodies(answers: list[httpx.Response]) -> list[dict[str, Any]]:
     return [answer.json() for answer in answers]
 
 
 def _key_for(prompt: str) -> str:
-    return "key-for-" + prompt.replace(" ", "-")
+    return "key-for-window-" + re.sub(r"\D+", "-", prompt)
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _described(latencies: list[float]) -> str:

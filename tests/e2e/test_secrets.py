@@ -32,7 +32,9 @@ OUTCOMES = {
 
 
 @pytest.fixture(scope="module")
-def places(folder: Path, fresh_stores: Stores, gemini: GeminiDouble, gemini_settings: dict[str, str]) -> dict[str, bytes]:
+def places(
+    folder: Path, fresh_stores: Stores, gemini: GeminiDouble, gemini_settings: dict[str, str]
+) -> dict[str, bytes]:
     """Everything that was stored, logged and answered while callers with and without a key had all kinds of luck."""
     gemini.clear()
     settings = fresh_stores.settings | gemini_settings

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-from tests.e2e.asking import generate, history, visiting
+from tests.e2e.asking import generate, picture_sent, visiting
+from tests.e2e.store_setups import EmbeddedStores
 
 from nano_banana_lab.testing.gemini import GeminiDouble
 from nano_banana_lab.testing.lab_process import LabProcess, running_lab
 
+LAST = "the last one [[hold it]]"
 LONG = "600"
 """Seconds of grace that no test would wait for."""
 
@@ -55,18 +57,19 @@ async def test_pictures_finished_while_shutting_down_are_in_the_history_of_the_n
     tmp_path: Path, gemini: GeminiDouble, gemini_settings: dict[str, str]
 ) -> None:
     with running_lab(tmp_path, **gemini_settings, SHUTDOWN_GRACE_SECONDS=LONG) as lab:
-        async with _holding(lab, gemini, "the last one [[hold it]]") as held:
+        async with _holding(lab, gemini, LAST) as held:
             held[0].cancel()
             lab.terminate()
             await asyncio.to_thread(lab.until_logged, "shutting down")
             gemini.release("it")
             code = await asyncio.to_thread(lab.wait)
-    with running_lab(tmp_path, **gemini_settings) as lab:
-        async with visiting(lab) as client:
-            lines = await history(client)
+    kept = EmbeddedStores(tmp_path / "data")
 
     assert code == 0
-    assert [line["prompt"] for line in lines] == ["the last one [[hold it]]"]
+    assert [await picture_sent(gemini, LAST)] == [
+        content for key, content in kept.blobs().items() if key.endswith(".jpg")
+    ]
+    assert kept.index()["history/anonymous/statistics"] >= {"images.basic": 1}
 
 
 async def test_an_idle_service_ends_at_once(tmp_path: Path, gemini_settings: dict[str, str]) -> None:

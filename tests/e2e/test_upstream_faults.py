@@ -11,12 +11,13 @@ from tests.e2e.asking import generate, history, statistics, visiting
 from nano_banana_lab.testing.gemini import GeminiDouble
 from nano_banana_lab.testing.lab_process import LabProcess, running_lab
 
-SECONDS = "1"
+DEADLINES = "60,60,1"
+"""In seconds, for 1K, 2K and 4K."""
 
 
 @pytest.fixture(scope="module")
 def lab(folder: Path, gemini_settings: dict[str, str]) -> Iterator[LabProcess]:
-    with running_lab(folder, **gemini_settings) as process:
+    with running_lab(folder, **gemini_settings, GENERATION_TIMEOUT_SECONDS=DEADLINES) as process:
         yield process
 
 
@@ -68,31 +69,26 @@ async def test_a_rate_limit_says_how_long_to_wait(client: httpx.AsyncClient) -> 
 
 
 async def test_two_failures_that_pass_are_not_the_callers_business(
-    tmp_path: Path, gemini: GeminiDouble, lab: LabProcess
+    client: httpx.AsyncClient, gemini: GeminiDouble
 ) -> None:
     gemini.clear()
-    async with visiting(lab) as client:
-        answer = await generate(client, "third time lucky [[503 x2]]")
-        await client.delete(f"/api/history/{answer.json()['id']}")
+    answer = await generate(client, "third time lucky [[503 x2]]")
+    await client.delete(f"/api/history/{answer.json()['id']}")
 
     assert answer.status_code == 200
     assert [request.status for request in gemini.requests] == [503, 503, 200]
 
 
-async def test_an_answer_after_the_deadline_is_a_timeout(
-    tmp_path: Path, gemini: GeminiDouble, gemini_settings: dict[str, str]
-) -> None:
+async def test_an_answer_after_the_deadline_is_a_timeout(client: httpx.AsyncClient, gemini: GeminiDouble) -> None:
     """Google refuses a deadline below ten seconds, so it is told ten, and the lab's own clock cuts the call off."""
-    with running_lab(tmp_path, **gemini_settings, GENERATION_TIMEOUT_SECONDS=SECONDS) as lab:
-        async with visiting(lab) as client:
-            (await client.get("/api/health/detailed")).raise_for_status()  # loading the SDK takes longer than a second
-            gemini.clear()
-            answer = await generate(client, "never [[hold for ever]]")
+    (await client.get("/api/health/detailed")).raise_for_status()  # loading the SDK may take longer than a second
+    gemini.clear()
+    answer = await generate(client, "never [[hold for ever]]", resolution="4K")
 
-            assert (answer.status_code, answer.json()["code"]) == (504, "upstream_timeout")
-            assert answer.json()["error"]["details"]["timeout_seconds"] == 1
-            assert [request.headers["x-server-timeout"] for request in gemini.requests] == ["10"]
-            assert await _nothing_kept(client)
+    assert (answer.status_code, answer.json()["code"]) == (504, "upstream_timeout")
+    assert answer.json()["error"]["details"]["timeout_seconds"] == 1
+    assert [request.headers["x-server-timeout"] for request in gemini.requests] == ["10"]
+    assert await _nothing_kept(client)
 
 
 async def test_a_retired_model_is_named_with_its_successor(

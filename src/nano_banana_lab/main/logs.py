@@ -20,7 +20,7 @@ _LOOKS_SECRET = re.compile(
 
 
 class SecretFilter:
-    """Blanks the configured secrets, and whatever looks like one, in every text of an event."""
+    """Blanks the configured secrets, and whatever looks like one, wherever in an event it stands."""
 
     def __init__(self, secrets: list[str]) -> None:
         known = "|".join(re.escape(secret) for secret in sorted(secrets, key=len, reverse=True) if len(secret) >= 6)
@@ -31,7 +31,17 @@ class SecretFilter:
         return {name: self._clean(value) for name, value in event.items()}
 
     def _clean(self, value: Any) -> Any:
-        return self._pattern.sub(HIDDEN, value) if isinstance(value, str) else value
+        match value:
+            case str():
+                return self._pattern.sub(HIDDEN, value)
+            case None | bool() | int() | float():
+                return value
+            case Mapping():
+                return {self._clean(name): self._clean(each) for name, each in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [self._clean(each) for each in value]
+            case _:  # as the renderers write whatever else there is
+                return self._clean(repr(value))
 
 
 def configure_logs(settings: Settings) -> None:

@@ -1,0 +1,150 @@
+"""The log: a line for each event, JSON in production, and never a secret."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nano_banana_lab.main.logs import HIDDEN, SecretFilter, configure_logs
+from nano_banana_lab.main.settings import read_settings
+
+SECRETS = {
+    "SECRET_KEY": "signing-key-" + "s" * 30,
+    "GOOGLE_API_KEY": "operators.own(key)+",
+    "R2_SECRET_ACCESS_KEY": "r2/secret/access",
+    "REDIS_URL": "redis://user:redis-password@cache:6379/0",
+}
+LOOK_ALIKES = [
+    "AIza" + "S" * 35,
+    "ghp_" + "a1" * 18,
+    "gho_" + "a1" * 18,
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+]
+logger = logging.getLogger("nano_banana_lab.test")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Configuring the log replaces what pytest listens with; put it back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture(params=["development", "production"])
+def log(request: Any, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Configures the log, and returns what it wrote."""
+    configure_logs(read_settings(SECRETS | {"ENVIRONMENT": request.param}))
+    return lambda: capsys.readouterr().err
+
+
+@pytest.fixture
+def json_log(capsys: pytest.CaptureFixture[str]) -> Any:
+    configure_logs(read_settings(SECRETS | {"ENVIRONMENT": "production"}))
+    return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+class Careless:
+    """An object that shows a secret when it is printed."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def __repr__(self) -> str:
+        return f"Careless({self._secret})"
+
+
+@pytest.mark.parametrize("secret", [*SECRETS.values(), *LOOK_ALIKES], ids=lambda secret: secret[:8])
+def test_a_secret_is_blanked_wherever_it_stands(log: Any, secret: str) -> None:
+    logger.warning("a text with %s in it", secret)
+    logger.warning("extra", extra={"plain": secret, "inside": f"x={secret}&y"})
+    logger.warning("nested", extra={"headers": {"k": [secret, (secret,)], secret: 1}, "seen": {secret}})
+    logger.warning("objects", extra={"thing": Careless(secret), "raw": secret.encode(), "error": ValueError(secret)})
+    logger.warning(Careless(secret))
+    try:
+        raise ValueError(f"bad thing: {secret}")
+    except ValueError:
+        logger.exception("failed")
+    written = log()
+
+    assert secret not in written
+    assert written.count(HIDDEN) >= 9
+    assert "bad thing: " in written
+
+
+def test_a_password_in_an_address_is_blanked(log: Any) -> None:
+    logger.warning("cannot reach rediss://admin:hunter2hunter2@cache.test:6379/0")
+
+    written = log()
+    assert "hunter2" not in written
+    assert "cache.test:6379" in written
+
+
+def test_what_is_no_secret_stays(log: Any) -> None:
+    logger.warning("a corgi at https://x.test:443/a@b", extra={"ms": 12.5, "ids": ["a", 1, None, True]})
+
+    written = log()
+    assert "https://x.test:443/a@b" in written
+    assert "12.5" in written
+    assert HIDDEN not in written
+
+
+def test_production_lines_are_json_with_the_facts_of_each_event(json_log: Any) -> None:
+    logger.info(
+        "request\nFORGED line", extra={"path": "/a\nb", "status": 200, "request_id": "abc", "nested": {"a": [1]}}
+    )
+    logging.getLogger("uvicorn.error").warning("from a library, %s", "formatted")
+    first, second = json_log()
+
+    assert (first["event"], first["path"], first["status"]) == ("request\nFORGED line", "/a\nb", 200)
+    assert (first["level"], first["logger"], first["request_id"]) == ("info", "nano_banana_lab.test", "abc")
+    assert first["nested"] == {"a": [1]}
+    assert (second["event"], second["level"]) == ("from a library, formatted", "warning")
+    assert first["timestamp"].endswith("Z")
+
+
+def test_a_trace_is_one_line_of_json(json_log: Any) -> None:
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        logger.exception("unexpected error")
+    (line,) = json_log()
+
+    assert "ZeroDivisionError" in line["exception"]
+
+
+def test_no_setting_of_ours_means_only_look_alikes_are_blanked() -> None:
+    hide = SecretFilter([])
+
+    assert hide(None, "", {"event": f"key {LOOK_ALIKES[0]} and more"}) == {"event": f"key {HIDDEN} and more"}
+
+
+def test_a_secret_too_short_to_be_one_does_not_blank_every_word() -> None:
+    assert SecretFilter(["a"])(None, "", {"event": "a banana"}) == {"event": "a banana"}
+
+
+def test_of_two_secrets_the_longer_is_blanked_whole() -> None:
+    hide = SecretFilter(["secret-key", "secret-key-and-more"])
+
+    assert hide(None, "", {"event": "secret-key-and-more"}) == {"event": HIDDEN}
+
+
+@pytest.mark.parametrize(("level", "shown"), [("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)])
+def test_only_what_is_serious_enough_is_written(capsys: pytest.CaptureFixture[str], level: str, shown: int) -> None:
+    configure_logs(read_settings({"LOG_LEVEL": level, "ENVIRONMENT": "production", "IMAGE_MODEL": "sketch"} | SECRETS))
+    for write in (logger.debug, logger.info, logger.warning, logger.error):
+        write("x")
+
+    assert len(capsys.readouterr().err.splitlines()) == shown
+
+
+def test_chatty_libraries_are_quiet_even_when_debugging(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(read_settings({"LOG_LEVEL": "DEBUG"}))
+    for name in ("botocore", "httpx2", "google_genai"):
+        logging.getLogger(name).info("POST https://... with everything")
+
+    assert capsys.readouterr().err == ""
