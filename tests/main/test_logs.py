@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -25,27 +26,44 @@ LOOK_ALIKES = [
 logger = logging.getLogger("nano_banana_lab.test")
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    """Configuring the log replaces what pytest listens with; put it back."""
+@pytest.fixture
+def configured(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """Configures the log with the settings, and returns what then says what was written.
+
+    That replaces and closes whatever listens to the log, so those of pytest step aside meanwhile.
+    """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    yield
+
+    def configure(**settings: str) -> Any:
+        root.handlers.clear()
+        configure_logs(read_settings(SECRETS | settings))
+        return lambda: capsys.readouterr().err
+
+    yield configure
     root.handlers[:] = handlers
     root.setLevel(level)
 
 
 @pytest.fixture(params=["development", "production"])
-def log(request: Any, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Configures the log, and returns what it wrote."""
-    configure_logs(read_settings(SECRETS | {"ENVIRONMENT": request.param}))
-    return lambda: capsys.readouterr().err
+def log(request: Any, configured: Any) -> Any:
+    return configured(ENVIRONMENT=request.param)
 
 
 @pytest.fixture
-def json_log(capsys: pytest.CaptureFixture[str]) -> Any:
-    configure_logs(read_settings(SECRETS | {"ENVIRONMENT": "production"}))
-    return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+def json_log(configured: Any) -> Any:
+    written = configured(ENVIRONMENT="production")
+    return lambda: [json.loads(line) for line in written().splitlines()]
+
+
+def fail(complaint: str) -> None:
+    """Raise, and log the trace on the way."""
+    try:
+        int(complaint)
+    except ValueError as error:
+        error.add_note(complaint)
+        logger.exception("failed")
+        raise
 
 
 class Careless:
@@ -65,10 +83,8 @@ def test_a_secret_is_blanked_wherever_it_stands(log: Any, secret: str) -> None:
     logger.warning("nested", extra={"headers": {"k": [secret, (secret,)], secret: 1}, "seen": {secret}})
     logger.warning("objects", extra={"thing": Careless(secret), "raw": secret.encode(), "error": ValueError(secret)})
     logger.warning(Careless(secret))
-    try:
-        raise ValueError(f"bad thing: {secret}")
-    except ValueError:
-        logger.exception("failed")
+    with suppress(ValueError):
+        fail(f"bad thing: {secret}")
     written = log()
 
     assert secret not in written
@@ -108,13 +124,12 @@ def test_production_lines_are_json_with_the_facts_of_each_event(json_log: Any) -
 
 
 def test_a_trace_is_one_line_of_json(json_log: Any) -> None:
-    try:
-        raise ZeroDivisionError
-    except ZeroDivisionError:
-        logger.exception("unexpected error")
+    with suppress(ValueError):
+        fail("bad thing")
     (line,) = json_log()
 
-    assert "ZeroDivisionError" in line["exception"]
+    assert "ValueError" in line["exception"]
+    assert "bad thing" in line["exception"]
 
 
 def test_no_setting_of_ours_means_only_look_alikes_are_blanked() -> None:
@@ -134,17 +149,17 @@ def test_of_two_secrets_the_longer_is_blanked_whole() -> None:
 
 
 @pytest.mark.parametrize(("level", "shown"), [("DEBUG", 4), ("INFO", 3), ("WARNING", 2), ("ERROR", 1)])
-def test_only_what_is_serious_enough_is_written(capsys: pytest.CaptureFixture[str], level: str, shown: int) -> None:
-    configure_logs(read_settings({"LOG_LEVEL": level, "ENVIRONMENT": "production", "IMAGE_MODEL": "sketch"} | SECRETS))
+def test_only_what_is_serious_enough_is_written(configured: Any, level: str, shown: int) -> None:
+    written = configured(LOG_LEVEL=level, ENVIRONMENT="production")
     for write in (logger.debug, logger.info, logger.warning, logger.error):
         write("x")
 
-    assert len(capsys.readouterr().err.splitlines()) == shown
+    assert len(written().splitlines()) == shown
 
 
-def test_chatty_libraries_are_quiet_even_when_debugging(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(read_settings({"LOG_LEVEL": "DEBUG"}))
+def test_chatty_libraries_are_quiet_even_when_debugging(configured: Any) -> None:
+    written = configured(LOG_LEVEL="DEBUG")
     for name in ("botocore", "httpx2", "google_genai"):
         logging.getLogger(name).info("POST https://... with everything")
 
-    assert capsys.readouterr().err == ""
+    assert written() == ""

@@ -45,10 +45,15 @@ class LogLevel(StrEnum):
     WARNING = "WARNING"
     ERROR = "ERROR"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "LogLevel | None":
+        """In lower case too, as many servers write it."""
+        return next((level for level in cls if isinstance(value, str) and level.value == value.upper()), None)
+
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,9 +139,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
             except ValueError as error:
                 wrong.append(f"{field.name.upper()}: {error}")
     settings = Settings(**values)
-    wrong += [
-        f"{name}: {complaint}" for name, complaint, broken in _RULES if name.lower() not in wrong and broken(settings)
-    ]
+    wrong += [f"{name}: {complaint}" for name, complaint, broken in _RULES if broken(settings)]
     if wrong:
         raise SettingsError(wrong)
     return settings
@@ -165,8 +168,8 @@ def _expected(kind: inspect.Type) -> str:
             return "one of " + ", ".join(choice.value for choice in choices)
         case inspect.IntType(ge=least, le=most):
             return "a whole number" + (f" from {least}" if least is not None else "") + (f" to {most}" if most else "")
-        case inspect.FloatType(ge=least):
-            return "a number" + (f" from {least}" if least is not None else "")
+        case inspect.FloatType(ge=least, le=most):
+            return f"a number from {least} to {most}"
         case inspect.VarTupleType(item_type=item):
             return f"a list between commas, each {_expected(item)}"
         case _:

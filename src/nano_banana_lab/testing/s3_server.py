@@ -1,23 +1,17 @@
 """A real S3 service for tests, started and broken at will."""
 
 import contextlib
-import os
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any, Protocol
 
+from nano_banana_lab.testing.child_process import ChildProcess, docker_answers, free_port
+
 _START_SECONDS = 60.0
 _IMAGE = "minio/minio:RELEASE.2025-04-22T22-12-26Z"
-
-_DIES_WITH_US = 'exec 3<&0; (read _ <&3; kill -9 $$) & exec "$@" </dev/null 3<&-'
-"""Runs a program that is killed when our end of its standard input closes, also when we are killed ourselves."""
 
 
 class S3Unavailable(RuntimeError):
@@ -108,7 +102,7 @@ def running_s3() -> Iterator[S3Server]:
 
     Raises `S3Unavailable` when there is neither.
     """
-    port = _free_port()
+    port = free_port()
     host = _host(port)
     try:
         server = S3Server(port, host)
@@ -119,67 +113,21 @@ def running_s3() -> Iterator[S3Server]:
 
 
 def _host(port: int) -> _Host:
-    if _docker_answers():
+    if docker_answers():
         return _MinioContainer(port)
     if find_spec("moto") and find_spec("flask"):
         return _MotoProcess(port)
     raise S3Unavailable("These tests need a real S3 service: start Docker, or `pip install 'moto[server]'`.")
 
 
-def _docker_answers() -> bool:
-    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if address.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as probe:  # Docker's own client leaks a socket when nobody listens
-            if probe.connect_ex(address.removeprefix("unix://")):
-                return False
-    try:
-        import docker  # type: ignore[import-untyped]  # noqa: PLC0415 - a package only tests have
-
-        with contextlib.closing(docker.from_env(timeout=5)) as client:
-            return bool(client.ping())
-    except Exception:  # noqa: BLE001 - whatever is wrong with Docker, it does not answer
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class _MotoProcess:
-    """Moto's server as a child process that dies with this one."""
+class _MotoProcess(ChildProcess):
+    """Moto's server as a process."""
 
     health = "/moto-api/"
 
     def __init__(self, port: int) -> None:
+        super().__init__([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)])
         self._port = port
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
-            ["/bin/sh", "-c", _DIES_WITH_US, "sh", *program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=tempfile.gettempdir(),
-        )
-
-    def kill(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process.wait()
-            self._process = None
-
-    def remove(self) -> None:
-        self.kill()
-
-    def pause(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._signal(signal.SIGCONT)
 
     def check_credentials(self, *, checked: bool) -> None:
         url = f"http://127.0.0.1:{self._port}/moto-api/reset-auth"
@@ -187,11 +135,6 @@ class _MotoProcess:
         request = urllib.request.Request(url, count, {"Content-Type": "text/plain"})
         with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - likewise
             pass
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is None:
-            raise RuntimeError("the service is not running")
-        self._process.send_signal(number)
 
 
 class _MinioContainer:

@@ -8,7 +8,6 @@ from itertools import count as numbers
 
 from nano_banana_lab.core.shared.clock import Clock, milliseconds
 from nano_banana_lab.core.storage.operations import (
-    MAX_INTEGER,
     Add,
     CommitRefused,
     Delete,
@@ -18,7 +17,9 @@ from nano_banana_lab.core.storage.operations import (
     Operation,
     Put,
     check_name,
+    check_names,
     check_operations,
+    check_page,
 )
 from nano_banana_lab.core.storage.ports import Entry, Page
 
@@ -45,10 +46,7 @@ class MemoryKeyValueStore:
         return (await self.get_many([key]))[0]
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        if len(keys) > 1000:
-            raise ValueError("at most 1000 keys at once")
-        for key in keys:
-            check_name(key)
+        check_names(keys)
         with self._lock:
             self._forget_expired()
             return [self._values.get(key) for key in keys]
@@ -70,9 +68,7 @@ class MemoryKeyValueStore:
         min_score: int | None = None,
         max_score: int | None = None,
     ) -> Page:
-        check_name(index)
-        if not 1 <= limit <= 1000 or offset < 0:
-            raise ValueError("a page has 1 to 1000 entries and skips none or more")
+        check_page(index, limit, offset)
         with self._lock:
             self._forget_expired()
             entries = self._indexes.get(index, _NO_INDEX).entries
@@ -118,7 +114,7 @@ class MemoryKeyValueStore:
                 holds = not (present and current is None) and expected in (None, current)
             case Add():
                 current = self._counters.get(operation.key, {}).get(operation.field, 0)
-                holds = _within_limits(operation, current + operation.amount)
+                holds = operation.allows(current + operation.amount)
             case _:
                 return
         if not holds:
@@ -233,12 +229,3 @@ def _range(entries: list[Entry], min_score: int | None, max_score: int | None) -
     start = 0 if min_score is None else bisect_left(entries, Entry(min_score, ""))
     end = len(entries) if max_score is None else bisect_left(entries, Entry(max_score, ""))
     return start, end
-
-
-def _within_limits(operation: Add, amount: int) -> bool:
-    least, most = -MAX_INTEGER, MAX_INTEGER
-    if operation.floor is not None:
-        least = max(least, operation.floor)
-    if operation.ceiling is not None:
-        most = min(most, operation.ceiling)
-    return least <= amount <= most

@@ -26,7 +26,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
 from nano_banana_lab.core.storage.operations import (
-    MAX_INTEGER,
     Add,
     CommitRefused,
     Delete,
@@ -36,7 +35,9 @@ from nano_banana_lab.core.storage.operations import (
     Operation,
     Put,
     check_name,
+    check_names,
     check_operations,
+    check_page,
 )
 from nano_banana_lab.core.storage.ports import Entry, Page, StoreUnavailable
 
@@ -77,10 +78,7 @@ class RedisKeyValueStore:
         return value
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        if len(keys) > 1000:
-            raise ValueError("at most 1000 keys at once")
-        for key in keys:
-            check_name(key)
+        check_names(keys)
         values: list[bytes | None] = await self._read("MGET", *[f"nbl:v:{key}" for key in keys]) if keys else []
         return values
 
@@ -104,9 +102,7 @@ class RedisKeyValueStore:
         min_score: int | None = None,
         max_score: int | None = None,
     ) -> Page:
-        check_name(index)
-        if not 1 <= limit <= 1000 or offset < 0:
-            raise ValueError("a page has 1 to 1000 entries and skips none or more")
+        check_page(index, limit, offset)
         behind: tuple[_Argument, _Argument] = ("", "") if after is None else (after.score, after.member)
         wanted = (limit, int(newest_first), offset, _optional(min_score), _optional(max_score), *behind)
         has_more, rows = await self._run(self._read_index, [f"nbl:i:{index}"], wanted, may_repeat=True)
@@ -219,7 +215,7 @@ def _arguments(operation: Operation) -> tuple[_Argument, ...]:
             condition = "equals" if expected is not None else "present" if operation.if_present else ""
             return ("delete", condition, expected or b"")
         case Add():
-            least, most = _limits(operation)
+            least, most = operation.limits
             return ("add", operation.field, operation.amount, least, most, _milliseconds(operation.ttl))
         case IndexPut():
             return ("list", operation.member, operation.score, _milliseconds(operation.ttl))
@@ -227,12 +223,6 @@ def _arguments(operation: Operation) -> tuple[_Argument, ...]:
             return ("unlist", operation.member)
         case Expire():
             return ("expire", _milliseconds(operation.ttl))
-
-
-def _limits(operation: Add) -> tuple[int, int]:
-    least = -MAX_INTEGER if operation.floor is None else max(operation.floor, -MAX_INTEGER)
-    most = MAX_INTEGER if operation.ceiling is None else min(operation.ceiling, MAX_INTEGER)
-    return least, most
 
 
 def _milliseconds(ttl: float | None) -> _Argument:

@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Sequence
 
 from nano_banana_lab.core.storage.operations import (
-    MAX_INTEGER,
     Add,
     CommitRefused,
     Delete,
@@ -58,7 +57,7 @@ class _Commit:
                 holds = not (present and current is None) and expected in (None, current)
             case Add():
                 current = self._found[operation.key, operation.field] = self._amount(operation)
-                holds = _within_limits(operation, current + operation.amount)
+                holds = operation.allows(current + operation.amount)
             case _:
                 return
         if not holds:
@@ -149,9 +148,3 @@ class _Commit:
 
     def _moment(self, ttl: float | None) -> int | None:
         return None if ttl is None else self._now + round(ttl * 1000)
-
-
-def _within_limits(add: Add, amount: int) -> bool:
-    least = -MAX_INTEGER if add.floor is None else max(add.floor, -MAX_INTEGER)
-    most = MAX_INTEGER if add.ceiling is None else min(add.ceiling, MAX_INTEGER)
-    return least <= amount <= most

@@ -14,7 +14,14 @@ from pathlib import Path
 from nano_banana_lab.adapters.sqlite.commit import apply_operations
 from nano_banana_lab.adapters.sqlite.database_thread import DatabaseThread
 from nano_banana_lab.core.shared.clock import Clock, SystemClock, milliseconds
-from nano_banana_lab.core.storage.operations import MAX_INTEGER, Operation, check_name, check_operations
+from nano_banana_lab.core.storage.operations import (
+    MAX_INTEGER,
+    Operation,
+    check_name,
+    check_names,
+    check_operations,
+    check_page,
+)
 from nano_banana_lab.core.storage.ports import Entry, Page
 
 _ALIVE = "(expires_at IS NULL OR expires_at > ?)"
@@ -53,10 +60,7 @@ class SqliteKeyValueStore:
         return (await self.get_many([key]))[0]
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
-        if len(keys) > 1000:
-            raise ValueError("at most 1000 keys at once")
-        for key in keys:
-            check_name(key)
+        check_names(keys)
         names = [key.encode() for key in keys]
         marks = ",".join("?" * len(names))
         query = f"SELECT key, value FROM value WHERE key IN ({marks}) AND {_ALIVE}"  # noqa: S608 - only question marks
@@ -88,9 +92,7 @@ class SqliteKeyValueStore:
         min_score: int | None = None,
         max_score: int | None = None,
     ) -> Page:
-        check_name(index)
-        if not 1 <= limit <= 1000 or offset < 0:
-            raise ValueError("a page has 1 to 1000 entries and skips none or more")
+        check_page(index, limit, offset)
         low, high = _bounds(min_score, max_score)
         if after is not None and newest_first:
             high = min(high, (after.score, after.member.encode()))

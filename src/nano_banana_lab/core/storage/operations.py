@@ -4,6 +4,7 @@ Values, counters and index entries live in three separate spaces: the same name 
 Keys, index names, members and counter fields are non-empty text of at most 1024 bytes in UTF-8.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from nano_banana_lab.core.shared.errors import LabError
 
 MAX_NAME_BYTES = 1024
+MAX_AT_ONCE = 1000
 MAX_INTEGER = 2**53 - 1
 """Counters and scores stay within +-MAX_INTEGER, where every adapter's arithmetic is exact."""
 
@@ -54,6 +56,18 @@ class Add(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     floor: int | None = None
     ceiling: int | None = None
     ttl: float | None = None
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Least and most the result may be, both inclusive."""
+        least = -MAX_INTEGER if self.floor is None else max(self.floor, -MAX_INTEGER)
+        most = MAX_INTEGER if self.ceiling is None else min(self.ceiling, MAX_INTEGER)
+        return least, most
+
+    def allows(self, result: int) -> bool:
+        """Whether the counter may become `result`."""
+        least, most = self.limits
+        return least <= result <= most
 
 
 class IndexPut(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -129,6 +143,21 @@ def check_name(name: str) -> None:
         raise ValueError("a name must be valid Unicode") from error
     if not 0 < length <= MAX_NAME_BYTES:
         raise ValueError(f"a name must have 1 to {MAX_NAME_BYTES} bytes, not {length}")
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ValueError for more than 1000 names, or one that `check_name` rejects."""
+    if len(names) > MAX_AT_ONCE:
+        raise ValueError(f"at most {MAX_AT_ONCE} keys at once")
+    for name in names:
+        check_name(name)
+
+
+def check_page(index: str, limit: int, offset: int) -> None:
+    """Raise ValueError unless `KeyValueStore.page` may be asked for this."""
+    check_name(index)
+    if not 1 <= limit <= MAX_AT_ONCE or offset < 0:
+        raise ValueError(f"a page has 1 to {MAX_AT_ONCE} entries and skips none or more")
 
 
 def _target(operation: Operation) -> tuple[str, ...]:
