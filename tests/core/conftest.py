@@ -82,7 +82,7 @@ class Lab:
 
     def picture(self, prompt: str = "a corgi", *, owner: OwnerId = ALICE, **facts: Any) -> Picture:
         """A record that is not kept yet, made now."""
-        id, now = facts.pop("id", None) or new_id(), from_milliseconds(milliseconds(self.clock.now()))
+        new, now = facts.pop("id", None) or new_id(), from_milliseconds(milliseconds(self.clock.now()))
         usual = {
             "mode": Mode.BASIC,
             "aspect_ratio": "1:1",
@@ -90,15 +90,15 @@ class Lab:
             "duration": 1.25,
             "width": 8,
             "height": 8,
-            "size_bytes": len(picture_bytes(id)),
+            "size_bytes": len(picture_bytes(new)),
             "sha256": "0" * 64,
             "model": "scripted",
             "cost_usd": 0.134064,
         }
         return Picture(
-            id=id,
+            id=new,
             owner=owner,
-            key=picture_key(owner, now, id, "image/png"),
+            key=picture_key(owner, now, new, "image/png"),
             prompt=prompt,
             created_at=now,
             mime_type="image/png",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nano_banana_lab.core.history.picture import ImageNotFound, Mode
-from nano_banana_lab.core.shared.ids import OwnerId, new_id
+from nano_banana_lab.core.shared.ids import OwnerId
 
 
 @pytest.fixture
@@ -140,11 +140,9 @@ async def test_dates_count_to_the_millisecond_and_in_any_time_zone(lab: Any) -> 
     assert (await lab.history(date_to=elsewhere + timedelta(milliseconds=1))).total == 1
 
 
-@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
+@pytest.mark.parametrize("moment", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
 async def test_the_ends_of_time_are_no_trouble(lab: Any, moment: datetime) -> None:
     await lab.kept()
-    moment = moment.replace(tzinfo=UTC)
-
     assert (await lab.history(date_from=moment)).total + (await lab.history(date_to=moment)).total == 1
 
 
@@ -222,7 +220,7 @@ async def test_owners_see_nothing_of_each_other(lab: Any) -> None:
         await lab.find.one(bob, kept.id)
 
 
-@pytest.mark.parametrize("id", ["", "x", "../x", "\0", "a" * 2000, "\ud800", new_id(), new_id().upper()])
+@pytest.mark.parametrize("id", ["", "x", "../x", "\0", "a" * 2000, "\ud800", "0" * 32, "A" * 32])
 async def test_an_unknown_id_is_not_found(lab: Any, id: str) -> None:
     await lab.kept()
 

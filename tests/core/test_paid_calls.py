@@ -103,5 +103,16 @@ async def test_what_takes_longer_than_the_grace_is_cancelled_and_counted() -> No
     endings = await asyncio.gather(*callers, return_exceptions=True)
 
     assert cut_off == 2
-    assert [type(ending) for ending in endings] == [asyncio.CancelledError] * 2
+    assert [type(ending) for ending in endings] == [ShuttingDown] * 2
     assert paid_calls.running == 0
+
+
+async def test_a_caller_cancelled_itself_is_cancelled_and_not_told_of_a_shutdown() -> None:
+    paid_calls, call = PaidCalls(), Call()
+    caller = asyncio.create_task(paid_calls.run(call()))
+    await call.begun.wait()
+    caller.cancel()
+    await paid_calls.finish(0)
+    (ending,) = await asyncio.gather(caller, return_exceptions=True)
+
+    assert isinstance(ending, asyncio.CancelledError)

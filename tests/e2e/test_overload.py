@@ -24,6 +24,7 @@ async def test_beyond_the_waiting_room_callers_are_turned_away_before_anything_i
     client: httpx.AsyncClient, gemini: GeminiDouble
 ) -> None:
     """Two are served, two wait, three are turned away at once."""
+    gemini.clear()
     asking = [asyncio.create_task(generate(client, prompt)) for prompt in SEVEN]
     finished = asyncio.as_completed(asking)
     turned_away = [await next(finished) for _ in range(3)]

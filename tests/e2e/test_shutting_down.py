@@ -69,7 +69,7 @@ async def test_pictures_finished_while_shutting_down_are_in_the_history_of_the_n
     assert [await picture_sent(gemini, LAST)] == [
         content for key, content in kept.blobs().items() if key.endswith(".jpg")
     ]
-    assert kept.index()["history/anonymous/statistics"] >= {"images.basic": 1}
+    assert kept.index()["history/anonymous/statistics"]["images.basic"] == 1
 
 
 async def test_an_idle_service_ends_at_once(tmp_path: Path, gemini_settings: dict[str, str]) -> None:

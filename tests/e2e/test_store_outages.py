@@ -10,7 +10,7 @@ from tests.e2e.asking import asked, generate, history, picture_sent, visiting
 from tests.e2e.store_setups import ServiceStores
 
 from nano_banana_lab.testing.gemini import GeminiDouble
-from nano_banana_lab.testing.lab_process import LabProcess, run_lab_command
+from nano_banana_lab.testing.lab_process import LabProcess, run_lab_command, running_lab
 from nano_banana_lab.testing.redis_server import RedisServer, running_redis
 from nano_banana_lab.testing.s3_server import S3Server, running_s3
 
@@ -34,6 +34,12 @@ def s3() -> Iterator[S3Server]:
 @pytest.fixture(scope="module")
 def stores(redis: RedisServer, s3: S3Server) -> ServiceStores:
     return ServiceStores(redis, s3, BUCKET)
+
+
+@pytest.fixture(scope="module")
+def lab(folder: Path, stores: ServiceStores, gemini_settings: dict[str, str]) -> Iterator[LabProcess]:
+    with running_lab(folder, **stores.settings, **gemini_settings) as process:
+        yield process
 
 
 @pytest.fixture

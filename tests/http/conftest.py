@@ -80,13 +80,13 @@ class Service:
     async def kept(self, prompt: str = "a corgi", **facts: Any) -> Picture:
         """A small picture put straight into the history, for those that no route makes yet."""
         self.clock.advance(1)
-        id, now = new_id(), self.clock.now()  # noqa: A001  the field's own name
-        data = striped_png(8, 8, note=id)
+        new, now = new_id(), self.clock.now()
+        data = striped_png(8, 8, note=new)
         usual = {"mode": Mode.BASIC, "aspect_ratio": "1:1", "resolution": "1K", "duration": 1.5, "cost_usd": 0.1}
         picture = Picture(
-            id=id,
+            id=new,
             owner=facts.pop("owner", ANONYMOUS),
-            key=picture_key(ANONYMOUS, now, id, "image/png"),
+            key=picture_key(ANONYMOUS, now, new, "image/png"),
             prompt=prompt,
             created_at=now,
             mime_type="image/png",

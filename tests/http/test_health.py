@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from nano_banana_lab.core.generation.ports import InvalidApiKey
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 
 DOWN = StoreUnavailable("store")
@@ -105,8 +106,6 @@ async def test_the_details_name_what_is_broken(open_service: Any, service: Any, 
 
 
 async def test_a_model_that_cannot_be_reached_is_a_degraded_service(service: Any) -> None:
-    from nano_banana_lab.core.generation.ports import InvalidApiKey
-
     async def check() -> None:
         raise InvalidApiKey
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import nano_banana_lab.http.errors
-import nano_banana_lab.main.app  # noqa: F401  every error of the product is declared once this is imported
+import nano_banana_lab.main.app
 from nano_banana_lab.core.shared.errors import FIELD_SENTENCES, FieldError, LabError, ValidationFailed
 from nano_banana_lab.core.storage.operations import CommitRefused
 from nano_banana_lab.http.errors import STATUS_BY_CODE

@@ -4,12 +4,14 @@ import json
 import re
 from typing import Any
 
+import jsonschema
 import pytest
 from litestar.routes import HTTPRoute
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
+from nano_banana_lab.http.errors import STATUS_BY_CODE
+
 METHODS = ("get", "post", "put", "patch", "delete")
-NOT_DOCUMENTED = {"/docs", "/openapi.json", "/docs/assets", "/docs/openapi.json"}
 
 
 @pytest.fixture
@@ -60,8 +62,6 @@ async def test_operation_ids_are_unique(document: dict[str, Any]) -> None:
 
 
 async def test_every_documented_error_is_a_problem_with_an_example_for_each_code(document: dict[str, Any]) -> None:
-    from nano_banana_lab.http.errors import STATUS_BY_CODE
-
     seen = 0
     for where, operation in operations(document).items():
         for status, response in operation["responses"].items():
@@ -181,3 +181,20 @@ async def test_every_asset_of_the_page_is_served_here(refusing: Any) -> None:
 @pytest.mark.parametrize("path", ["../../../etc/passwd", "..%2f..%2f..%2fetc/passwd", "%2e%2e/%2e%2e/__init__.py"])
 async def test_nothing_beside_the_assets_is_served(refusing: Any, is_problem: Any, path: str) -> None:
     is_problem(await refusing.get(f"/docs/assets/{path}"), 404, "not_found")
+
+
+async def test_every_json_answer_shows_an_example_that_fits_its_schema(document: dict[str, Any]) -> None:
+    shown = 0
+    for where, operation in operations(document).items():
+        for answer in operation["responses"].values():
+            for media_type, content in answer.get("content", {}).items():
+                if "json" not in media_type or "examples" not in content:
+                    continue
+                for example in content["examples"].values():
+                    schema = {**content["schema"], "components": document["components"]}
+                    jsonschema.validate(example["value"], schema, cls=jsonschema.Draft202012Validator)
+                    shown += 1
+        success = operation["responses"]["200"]["content"]
+        assert "application/json" not in success or success["application/json"]["examples"], where
+
+    assert shown > 40

@@ -45,15 +45,7 @@ def configured(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
     root.setLevel(level)
 
 
-@pytest.fixture(params=["development", "production"])
-def log(request: Any, configured: Any) -> Any:
-    return configured(ENVIRONMENT=request.param)
-
-
-@pytest.fixture
-def json_log(configured: Any) -> Any:
-    written = configured(ENVIRONMENT="production")
-    return lambda: [json.loads(line) for line in written().splitlines()]
+both = pytest.mark.parametrize("environment", ["development", "production"])
 
 
 def fail(complaint: str) -> None:
@@ -77,7 +69,9 @@ class Careless:
 
 
 @pytest.mark.parametrize("secret", [*SECRETS.values(), *LOOK_ALIKES], ids=lambda secret: secret[:8])
-def test_a_secret_is_blanked_wherever_it_stands(log: Any, secret: str) -> None:
+@both
+def test_a_secret_is_blanked_wherever_it_stands(configured: Any, environment: str, secret: str) -> None:
+    log = configured(ENVIRONMENT=environment)
     logger.warning("a text with %s in it", secret)
     logger.warning("extra", extra={"plain": secret, "inside": f"x={secret}&y"})
     logger.warning("nested", extra={"headers": {"k": [secret, (secret,)], secret: 1}, "seen": {secret}})
@@ -92,7 +86,9 @@ def test_a_secret_is_blanked_wherever_it_stands(log: Any, secret: str) -> None:
     assert "bad thing: " in written
 
 
-def test_a_password_in_an_address_is_blanked(log: Any) -> None:
+@both
+def test_a_password_in_an_address_is_blanked(configured: Any, environment: str) -> None:
+    log = configured(ENVIRONMENT=environment)
     logger.warning("cannot reach rediss://admin:hunter2hunter2@cache.test:6379/0")
 
     written = log()
@@ -100,7 +96,9 @@ def test_a_password_in_an_address_is_blanked(log: Any) -> None:
     assert "cache.test:6379" in written
 
 
-def test_what_is_no_secret_stays(log: Any) -> None:
+@both
+def test_what_is_no_secret_stays(configured: Any, environment: str) -> None:
+    log = configured(ENVIRONMENT=environment)
     logger.warning("a corgi at https://x.test:443/a@b", extra={"ms": 12.5, "ids": ["a", 1, None, True]})
 
     written = log()
@@ -109,12 +107,13 @@ def test_what_is_no_secret_stays(log: Any) -> None:
     assert HIDDEN not in written
 
 
-def test_production_lines_are_json_with_the_facts_of_each_event(json_log: Any) -> None:
+def test_production_lines_are_json_with_the_facts_of_each_event(configured: Any) -> None:
+    log = configured(ENVIRONMENT="production")
     logger.info(
         "request\nFORGED line", extra={"path": "/a\nb", "status": 200, "request_id": "abc", "nested": {"a": [1]}}
     )
     logging.getLogger("uvicorn.error").warning("from a library, %s", "formatted")
-    first, second = json_log()
+    first, second = map(json.loads, log().splitlines())
 
     assert (first["event"], first["path"], first["status"]) == ("request\nFORGED line", "/a\nb", 200)
     assert (first["level"], first["logger"], first["request_id"]) == ("info", "nano_banana_lab.test", "abc")
@@ -123,10 +122,11 @@ def test_production_lines_are_json_with_the_facts_of_each_event(json_log: Any) -
     assert first["timestamp"].endswith("Z")
 
 
-def test_a_trace_is_one_line_of_json(json_log: Any) -> None:
+def test_a_trace_is_one_line_of_json(configured: Any) -> None:
+    log = configured(ENVIRONMENT="production")
     with suppress(ValueError):
         fail("bad thing")
-    (line,) = json_log()
+    (line,) = map(json.loads, log().splitlines())
 
     assert "ValueError" in line["exception"]
     assert "bad thing" in line["exception"]

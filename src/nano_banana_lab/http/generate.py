@@ -16,7 +16,8 @@ from nano_banana_lab.core.generation.make_picture import NewPicture
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.identity.caller import Caller
-from nano_banana_lab.http.openapi import problems
+from nano_banana_lab.http import examples
+from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
 
@@ -162,7 +163,8 @@ class GenerateController(Controller):
     @post(
         status_code=200,
         summary="Make a picture from a prompt",
-        responses=problems(*GENERATION_PROBLEMS),
+        responses=answer(GeneratedBody, "The picture, made and kept", examples.GENERATED)
+        | problems(*GENERATION_PROBLEMS),
     )
     async def generate(
         self,
@@ -179,7 +181,8 @@ class GenerateController(Controller):
         "/estimate",
         status_code=200,
         summary="What pictures would probably cost",
-        responses=problems("validation_error", "unsupported_media_type", "payload_too_large", "internal_error"),
+        responses=answer(CostEstimate, "For all pictures together", examples.ESTIMATE)
+        | problems("validation_error", "unsupported_media_type", "payload_too_large", "internal_error"),
     )
     async def estimate(self, data: JSONBody[EstimateBody], models: FromDishka[ImageModels]) -> CostEstimate:
         """Needs no token and spends nothing."""

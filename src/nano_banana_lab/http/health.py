@@ -16,6 +16,8 @@ from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.generation.ports import GenerationError
 from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.storage.store_watch import StoreWatch
+from nano_banana_lab.http import examples
+from nano_banana_lab.http.openapi import answer
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
 
 MODEL_CHECK_REMEMBERED_SECONDS = 60
@@ -111,13 +113,13 @@ class HealthController(Controller):
     path = "/api/health"
     tags = ("Health",)
 
-    @get(summary="Is the service there?")
+    @get(summary="Is the service there?", responses=answer(Health, "It is there", examples.HEALTH))
     async def health(self, stores: FromDishka[StoreWatch], clock: FromDishka[Clock]) -> Health:
         """Always 200 while the process answers; `status` is `unhealthy` while a store is down."""
         down = any(probe.error for probe in (await stores.probes()).values())
         return Health(status=Status.UNHEALTHY if down else Status.HEALTHY, timestamp=rfc3339(clock.now()))
 
-    @get("/live", summary="Is the process alive?")
+    @get("/live", summary="Is the process alive?", responses=answer(Health, "It is alive", examples.HEALTH))
     async def live(self, clock: FromDishka[Clock]) -> Health:
         """Touches nothing; for liveness probes."""
         return Health(status=Status.HEALTHY, timestamp=rfc3339(clock.now()))
@@ -125,7 +127,8 @@ class HealthController(Controller):
     @get(
         "/ready",
         summary="Should it get traffic?",
-        responses={503: ResponseSpec(Health, description="Not ready", generate_examples=False)},
+        responses=answer(Health, "Ready", examples.HEALTH)
+        | {503: ResponseSpec(Health, description="Not ready", generate_examples=False)},
     )
     async def ready(
         self, stores: FromDishka[StoreWatch], paid_calls: FromDishka[PaidCalls], clock: FromDishka[Clock]
@@ -135,7 +138,11 @@ class HealthController(Controller):
         status = Status.UNHEALTHY if unready else Status.HEALTHY
         return Response(Health(status=status, timestamp=rfc3339(clock.now())), status_code=503 if unready else 200)
 
-    @get("/detailed", summary="How is each part?")
+    @get(
+        "/detailed",
+        summary="How is each part?",
+        responses=answer(DetailedHealth, "The state of each part", examples.DETAILED_HEALTH),
+    )
     async def detailed(
         self,
         stores: FromDishka[StoreWatch],

@@ -18,8 +18,9 @@ from nano_banana_lab.core.history.picture import ImageNotFound, Mode, Picture
 from nano_banana_lab.core.history.statistics import Statistics
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, read_blob
+from nano_banana_lab.http import examples
 from nano_banana_lab.http.cursor import Cursors
-from nano_banana_lab.http.openapi import problems
+from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.timestamps import Timestamp, parse_time, rfc3339
 
@@ -173,7 +174,11 @@ class HistoryController(Controller):
     path = "/api/history"
     tags = ("History",)
 
-    @get(summary="List pictures", responses=problems("validation_error", "service_unavailable", "internal_error"))
+    @get(
+        summary="List pictures",
+        responses=answer(HistoryList, "A page of pictures", examples.HISTORY)
+        | problems("validation_error", "service_unavailable", "internal_error"),
+    )
     async def list_pictures(
         self,
         caller: NamedDependency[Caller],
@@ -204,7 +209,12 @@ class HistoryController(Controller):
         )
         return view.page(await find(query), query, sort)
 
-    @get("/stats", summary="Sums over all pictures", responses=problems("service_unavailable", "internal_error"))
+    @get(
+        "/stats",
+        summary="Sums over all pictures",
+        responses=answer(StatisticsBody, "The sums", examples.STATISTICS)
+        | problems("service_unavailable", "internal_error"),
+    )
     async def stats(self, caller: NamedDependency[Caller], statistics: FromDishka[Statistics]) -> StatisticsBody:
         """Kept exactly with every picture that comes and goes, so it is as quick for a million as for ten."""
         found = await statistics(caller.owner)
@@ -222,7 +232,8 @@ class HistoryController(Controller):
     @get(
         "/{picture_id:str}",
         summary="One picture's record",
-        responses=problems("image_not_found", "validation_error", "service_unavailable", "internal_error"),
+        responses=answer(HistoryDetail, "The record", examples.DETAIL)
+        | problems("image_not_found", "validation_error", "service_unavailable", "internal_error"),
     )
     async def detail(
         self,
@@ -242,7 +253,8 @@ class HistoryController(Controller):
         "/{picture_id:str}",
         status_code=200,
         summary="Delete one picture",
-        responses=problems("image_not_found", "service_unavailable", "internal_error"),
+        responses=answer(Deleted, "It is gone", examples.DELETED)
+        | problems("image_not_found", "service_unavailable", "internal_error"),
     )
     async def delete_one(
         self, picture_id: FromPath[str], caller: NamedDependency[Caller], delete_pictures: FromDishka[DeletePictures]
@@ -255,7 +267,8 @@ class HistoryController(Controller):
     @delete(
         status_code=200,
         summary="Delete up to 100 pictures",
-        responses=problems(
+        responses=answer(Deleted, "They are gone", examples.DELETED)
+        | problems(
             "validation_error",
             "unsupported_media_type",
             "payload_too_large",

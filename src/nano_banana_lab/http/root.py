@@ -11,8 +11,9 @@ from litestar.datastructures import CacheControlHeader
 from litestar.serialization import encode_json
 from litestar.static_files import create_static_files_router
 
+from nano_banana_lab.http import examples
 from nano_banana_lab.http.health import ServiceInfo
-from nano_banana_lab.http.openapi import DOCS_ASSETS
+from nano_banana_lab.http.openapi import DOCS_ASSETS, answer
 
 
 class Root(msgspec.Struct, kw_only=True):
@@ -29,7 +30,7 @@ class RootController(Controller):
     path = "/"
     tags = ("Operation",)
 
-    @get(summary="What this service is")
+    @get(summary="What this service is", responses=answer(Root, "The service and its links", examples.ROOT))
     async def root(self, info: FromDishka[ServiceInfo]) -> Root:
         """Name, version and links."""
         links = {

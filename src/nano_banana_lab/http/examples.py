@@ -1,0 +1,116 @@
+"""What answers look like, for the OpenAPI document; a test holds each to the schema of its route."""
+
+from typing import Any
+
+_ID = "0f8d1c6d5c7c4b2a9e3f1a2b3c4d5e6f"
+_FILENAME = f"140305-{_ID}.jpg"
+_KEY = f"users/anonymous/2026/11/22/{_FILENAME}"
+_URL = f"/api/history/{_ID}/image"
+_TIME = "2026-11-22T14:03:05.120Z"
+
+GENERATED: dict[str, Any] = {
+    "id": _ID,
+    "image": {
+        "id": _ID,
+        "key": _KEY,
+        "filename": _FILENAME,
+        "url": _URL,
+        "thumbnail_url": f"{_URL}?size=thumb",
+        "width": 1376,
+        "height": 768,
+        "mime_type": "image/jpeg",
+        "size_bytes": 1482211,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "requested_resolution": "1K",
+        "matches_request": True,
+    },
+    "prompt": "a corgi in a teacup",
+    "thinking": None,
+    "text_response": "Here is your corgi.",
+    "duration": 21.482,
+    "mode": "basic",
+    "settings": {"aspect_ratio": "16:9", "resolution": "1K", "safety_level": "moderate"},
+    "created_at": _TIME,
+    "model": "gemini-3-pro-image",
+    "usage": {
+        "prompt_tokens": 32,
+        "output_tokens": 1772,
+        "thinking_tokens": 748,
+        "total_tokens": 2552,
+        "cost_usd": 0.151264,
+    },
+    "grounding": None,
+    "safety_ratings": [],
+}
+ESTIMATE: dict[str, Any] = {
+    "mode": "basic",
+    "resolution": "4K",
+    "count": 2,
+    "estimated_cost_usd": 0.513728,
+    "estimated_tokens": 6864,
+    "quota_cost": 6,
+}
+ITEM: dict[str, Any] = {
+    "id": _ID,
+    "filename": _FILENAME,
+    "prompt": "a corgi in a teacup",
+    "mode": "basic",
+    "settings": {"aspect_ratio": "16:9", "resolution": "1K"},
+    "duration": 21.482,
+    "created_at": _TIME,
+    "url": _URL,
+    "r2_key": _KEY,
+    "text_response": "Here is your corgi.",
+    "thinking": None,
+    "session_id": None,
+    "thumbnail_url": f"{_URL}?size=thumb",
+    "width": 1376,
+    "height": 768,
+    "size_bytes": 1482211,
+    "mime_type": "image/jpeg",
+    "model": "gemini-3-pro-image",
+    "cost_usd": 0.151264,
+}
+HISTORY: dict[str, Any] = {
+    "items": [ITEM],
+    "total": 42,
+    "limit": 1,
+    "offset": 0,
+    "has_more": True,
+    "next_cursor": "q2mN8u4rY1pbMTc5NTM1NjE4NTEyMCwiMGY4ZDFjNmQiXQ",
+}
+DETAIL: dict[str, Any] = {"item": ITEM, "image_url": _URL, "image_base64": None}
+STATISTICS: dict[str, Any] = {
+    "total_images": 42,
+    "images_by_mode": {"basic": 40, "search": 2},
+    "total_duration": 902.244,
+    "average_duration": 21.482,
+    "earliest_date": "2026-11-01T08:00:00.000Z",
+    "latest_date": _TIME,
+    "total_cost_usd": 6.353088,
+    "total_bytes": 62252862,
+}
+DELETED: dict[str, Any] = {"success": True, "deleted_count": 1, "message": "Deleted 1 picture."}
+HEALTH: dict[str, Any] = {"status": "healthy", "timestamp": _TIME}
+DETAILED_HEALTH: dict[str, Any] = {
+    "status": "healthy",
+    "timestamp": _TIME,
+    "version": "0.1.0",
+    "environment": "production",
+    "uptime_seconds": 86400.5,
+    "components": {
+        "key_value_store": {"status": "healthy", "latency_ms": 0.41, "error": None, "details": {}},
+        "blob_store": {"status": "healthy", "latency_ms": 18.2, "error": None, "details": {}},
+        "image_model": {
+            "status": "healthy",
+            "latency_ms": 112.9,
+            "error": None,
+            "details": {"model": "gemini-3-pro-image", "placeholder": False},
+        },
+    },
+}
+ROOT: dict[str, Any] = {
+    "name": "Nano Banana Lab",
+    "version": "0.1.0",
+    "links": {"docs": "/docs", "openapi": "/openapi.json", "generate": "/api/generate"},
+}
