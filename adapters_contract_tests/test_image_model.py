@@ -11,6 +11,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from nano_banana_lab.adapters.gemini.image_model import GeminiImageModel
 from nano_banana_lab.adapters.sketch.image_model import SketchImageModel
 from nano_banana_lab.core.generation.generated_image import GeneratedImage
 from nano_banana_lab.core.generation.image_request import (
@@ -25,6 +26,8 @@ from nano_banana_lab.core.generation.image_request import (
 from nano_banana_lab.core.generation.ports import ImageModel
 from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.core.shared.secrets import ApiKey
+from nano_banana_lab.testing.gemini import running_gemini
+from nano_banana_lab.testing.gemini.requests import fingerprint
 from nano_banana_lab.testing.scripted_image_model import ScriptedImageModel
 
 MIME_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
@@ -44,6 +47,10 @@ def png(colour: str) -> PicturePart:
     file = BytesIO()
     Image.new("RGB", (64, 48), colour).save(file, "PNG")
     return PicturePart(data=file.getvalue(), mime_type="image/png")
+
+
+def key_of(prompt: str) -> str:
+    return "key-of-" + prompt.replace(" ", "-")
 
 
 class ImageModelContract:
@@ -138,11 +145,11 @@ class ImageModelContract:
 
     async def test_calls_at_the_same_time_are_paid_by_their_own_keys(self, model):
         prompts = [f"picture {nth}" for nth in range(8)]
-        asked = [ImageRequest.from_prompt(prompt, api_key=ApiKey(f"key of {prompt}")) for prompt in prompts]
+        asked = [ImageRequest.from_prompt(prompt, api_key=ApiKey(key_of(prompt))) for prompt in prompts]
 
         results = await asyncio.gather(*map(model.generate, asked))
 
-        payers = [None if model.card.placeholder else f"key of {prompt}" for prompt in prompts]
+        payers = [None if model.card.placeholder else key_of(prompt) for prompt in prompts]
         assert all(result.data for result in results)
         assert payers == [self.payer_of(model, prompt) for prompt in prompts]
 
@@ -195,3 +202,32 @@ class TestScriptedImageModel(ImageModelContract):
 
     def payer_of(self, model, prompt):
         return next(request.api_key.reveal() for request in model.requests if request.prompt == prompt)
+
+
+@pytest.fixture(scope="module")
+def double():
+    with running_gemini() as double:
+        yield double
+
+
+class TestGeminiImageModel(ImageModelContract):
+    """The real google-genai client against the HTTP double."""
+
+    @pytest.fixture
+    async def model(self, double):
+        double.clear()
+        self.requests, self.script, self.until = double.requests, double.script, double.until
+        model = GeminiImageModel(api_key=ApiKey("operator"), model_id="gemini-3-pro-image", base_url=double.url)
+        yield model
+        await model.aclose()
+        double.clear()
+
+    async def never_answer(self, model):
+        self.script("[[hold forever]]")
+
+    async def until_asked(self, model):
+        await self.until(lambda seen: len(seen) > 0)
+
+    def payer_of(self, model, prompt):
+        seen = next(request.key_sha256 for request in self.requests if request.prompt == prompt)
+        return key_of(prompt) if seen == fingerprint(key_of(prompt)) else "somebody else's"

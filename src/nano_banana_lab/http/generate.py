@@ -17,7 +17,7 @@ from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.http import examples
-from nano_banana_lab.http.openapi import answer, problems
+from nano_banana_lab.http.openapi import OPEN, answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
 
@@ -180,6 +180,7 @@ class GenerateController(Controller):
     @post(
         "/estimate",
         status_code=200,
+        security=OPEN,
         summary="What pictures would probably cost",
         responses=answer(CostEstimate, "For all pictures together", examples.ESTIMATE)
         | problems("validation_error", "unsupported_media_type", "payload_too_large", "internal_error"),

@@ -4,6 +4,8 @@ from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from nano_banana_lab.http.openapi import OPEN
+
 DURATION_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 """In seconds; a picture takes 20 to 150."""
 
@@ -34,6 +36,7 @@ class MetricsController(Controller):
 
     path = "/metrics"
     tags = ("Operation",)
+    security = OPEN
 
     @get(summary="Metrics in the Prometheus text format", media_type="text/plain")
     async def metrics(self, registry: FromDishka[CollectorRegistry]) -> Response[bytes]:

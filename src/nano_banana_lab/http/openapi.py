@@ -30,6 +30,9 @@ GOOGLE_API_KEY = SecurityScheme(
     description="Optional: a Google API key that pays for this request instead of the operator's.",
 )
 
+OPEN: list[dict[str, list[str]]] = [{}]
+"""The security of a route that looks at no key and no token."""
+
 
 class Document(OpenAPI):
     """The document without the 400 that the framework adds wherever there is input; here bad input is a 422."""

@@ -13,7 +13,7 @@ from litestar.static_files import create_static_files_router
 
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.health import ServiceInfo
-from nano_banana_lab.http.openapi import DOCS_ASSETS, answer
+from nano_banana_lab.http.openapi import DOCS_ASSETS, OPEN, answer
 
 
 class Root(msgspec.Struct, kw_only=True):
@@ -29,6 +29,7 @@ class RootController(Controller):
 
     path = "/"
     tags = ("Operation",)
+    security = OPEN
 
     @get(summary="What this service is", responses=answer(Root, "The service and its links", examples.ROOT))
     async def root(self, info: FromDishka[ServiceInfo]) -> Root:

@@ -97,6 +97,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1",)
 
     @property
+    def least_level(self) -> LogLevel:
+        """The least serious line that is written; `debug` asks for all of them."""
+        return LogLevel.DEBUG if self.debug else self.log_level
+
+    @property
     def uses_sketch(self) -> bool:
         """Whether callers without a key of their own get placeholders."""
         if self.image_model is ImageModelChoice.AUTO:
