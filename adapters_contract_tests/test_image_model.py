@@ -216,18 +216,18 @@ class TestGeminiImageModel(ImageModelContract):
     @pytest.fixture
     async def model(self, double):
         double.clear()
-        self.requests, self.script, self.until = double.requests, double.script, double.until
+        self.double = double
         model = GeminiImageModel(api_key=ApiKey("operator"), model_id="gemini-3-pro-image", base_url=double.url)
         yield model
         await model.aclose()
         double.clear()
 
     async def never_answer(self, model):
-        self.script("[[hold forever]]")
+        self.double.script("[[hold forever]]")
 
     async def until_asked(self, model):
-        await self.until(lambda seen: len(seen) > 0)
+        await self.double.until(lambda seen: len(seen) > 0)
 
     def payer_of(self, model, prompt):
-        seen = next(request.key_sha256 for request in self.requests if request.prompt == prompt)
+        seen = next(request.key_sha256 for request in self.double.requests if request.prompt == prompt)
         return key_of(prompt) if seen == fingerprint(key_of(prompt)) else "somebody else's"
