@@ -257,3 +257,22 @@ async def play(limit: int, script: list[tuple[str, int]]) -> None:
     await settle()
     assert visitors.inside == limit
     await visitors.all_leave()
+
+
+async def test_patient_callers_take_no_room_from_the_others() -> None:
+    admission = Admission(concurrent=1, waiting=1)
+    over = asyncio.Event()
+
+    async def visit(owner: str, *, patient: bool) -> None:
+        async with admission.place(OwnerId(owner), patient=patient):
+            await over.wait()
+
+    batch = [asyncio.create_task(visit("batch", patient=True)) for _ in range(5)]
+    await asyncio.sleep(0)
+    visitor = asyncio.create_task(visit("visitor", patient=False))
+    await asyncio.sleep(0)
+
+    assert admission.waiting == 5
+    over.set()
+    await asyncio.gather(visitor, *batch)
+    assert admission.waiting == 0

@@ -178,3 +178,11 @@ async def test_a_large_picture_comes_in_pieces_and_whole(service: Any) -> None:
 
     assert len(data) > 2 * 2**20
     assert (await service.client.get(made["url"])).content == data
+
+
+async def test_head_answers_what_get_would_without_the_bytes(service: Any, made: dict[str, Any]) -> None:
+    response = await service.client.head(made["url"])
+
+    assert response.status_code == 200
+    assert response.headers["content-length"] == str(made["size_bytes"])
+    assert response.headers["content-type"] == "image/png"

@@ -17,7 +17,7 @@ _API_KEY = re.compile(r"[\x21-\x7e]{1,512}")
 async def provide_caller(request: Request[Any, Any, Any]) -> Caller:
     """The caller, from the bearer token and the `X-API-Key` header."""
     identify: IdentifyOwner = await request.app.state.dishka_container.get(IdentifyOwner)
-    return Caller(owner=await identify(_bearer_token(request)), api_key=_api_key(request))
+    return Caller(owner=await identify(_bearer_token(request)), api_key=api_key_of(request))
 
 
 def _bearer_token(request: Request[Any, Any, Any]) -> str | None:
@@ -25,7 +25,8 @@ def _bearer_token(request: Request[Any, Any, Any]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _api_key(request: Request[Any, Any, Any]) -> ApiKey | None:
+def api_key_of(request: Request[Any, Any, Any]) -> ApiKey | None:
+    """The caller's own Google key. Raises `ValidationFailed` for what cannot be one."""
     sent = request.headers.get(API_KEY_HEADER.lower(), "").strip()
     if not sent:
         return None

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from dishka import AsyncContainer
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from nano_banana_lab.http.metrics import RequestMetrics
@@ -40,6 +40,9 @@ class Envelope:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        if scope["method"] == HttpMethod.HEAD:
+            # As GET; the server, which has the request as it came, sends the headers alone (RFC 9110 section 9.3.2).
+            scope = {**scope, "method": HttpMethod.GET}
         started, status = time.perf_counter(), 500
         scope.setdefault("state", {})["dishka_container"] = self._container
         request_id = request_id_of(scope)

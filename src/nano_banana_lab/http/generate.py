@@ -1,10 +1,10 @@
 """Text to image, and what it would cost."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, post
+from litestar import Controller, Request, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
@@ -17,6 +17,7 @@ from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.http import examples
+from nano_banana_lab.http.caller import api_key_of
 from nano_banana_lab.http.openapi import OPEN, answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
@@ -185,6 +186,9 @@ class GenerateController(Controller):
         responses=answer(CostEstimate, "For all pictures together", examples.ESTIMATE)
         | problems("validation_error", "unsupported_media_type", "payload_too_large", "internal_error"),
     )
-    async def estimate(self, data: JSONBody[EstimateBody], models: FromDishka[ImageModels]) -> CostEstimate:
-        """Needs no token and spends nothing."""
-        return estimate_cost(models.default.card, Mode(data.mode), data.resolution, data.count)
+    async def estimate(
+        self, request: Request[Any, Any, Any], data: JSONBody[EstimateBody], models: FromDishka[ImageModels]
+    ) -> CostEstimate:
+        """Needs no token and spends nothing; with an `X-API-Key` it reckons for the model that such a key pays for."""
+        card = models.paid_by(api_key_of(request)).card
+        return estimate_cost(card, Mode(data.mode), data.resolution, data.count)

@@ -46,7 +46,12 @@ class PictureFilesController(Controller):
             206: ResponseSpec(bytes, description="Part of the picture", media_type="image/*", generate_examples=False),
             304: ResponseSpec(None, description="The client's copy is current"),
             **problems(
-                "image_not_found", "validation_error", "range_not_satisfiable", "service_unavailable", "internal_error"
+                "image_not_found",
+                "invalid_image",
+                "validation_error",
+                "range_not_satisfiable",
+                "service_unavailable",
+                "internal_error",
             ),
         },
     )

@@ -1,7 +1,6 @@
 """The application: every route, wired to the adapters that the settings choose."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,10 +12,7 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
-from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
-from nano_banana_lab.core.history.delete_pictures import DeletePictures
-from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.http.caller import provide_caller
 from nano_banana_lab.http.envelope import Envelope
 from nano_banana_lab.http.errors import EXCEPTION_HANDLERS
@@ -28,6 +24,7 @@ from nano_banana_lab.http.metrics import MetricsController
 from nano_banana_lab.http.openapi import openapi_config
 from nano_banana_lab.http.picture_files import PictureFilesController
 from nano_banana_lab.http.root import RootController, docs_assets
+from nano_banana_lab.main.chores import do_chores
 from nano_banana_lab.main.container import SKETCH_NOTICE, make_container
 from nano_banana_lab.main.settings import Settings
 
@@ -92,7 +89,7 @@ def _lifespan(container: AsyncContainer, settings: Settings) -> Callable[[Litest
         await container.get(ServiceInfo)  # its uptime begins now
         if settings.uses_sketch:
             logger.warning(SKETCH_NOTICE)
-        chores = asyncio.create_task(_after_start(container))
+        chores = asyncio.create_task(do_chores(container))
         try:
             yield
         finally:
@@ -103,11 +100,3 @@ def _lifespan(container: AsyncContainer, settings: Settings) -> Callable[[Litest
             await container.close()
 
     return lifespan
-
-
-async def _after_start(container: AsyncContainer) -> None:
-    """What would delay the first answer if it came before it."""
-    models = await container.get(ImageModels)
-    await models.default.warm_up()
-    with contextlib.suppress(LabError):
-        await (await container.get(DeletePictures)).empty_trash()

@@ -65,6 +65,7 @@ def configure_logs(settings: Settings) -> None:
             renderer,
         ],
     )
+    logging.raiseExceptions = False  # a badly written log line would print its arguments past the filter
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=settings.least_level, force=True)

@@ -15,6 +15,12 @@ from nano_banana_lab.main.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open: longer than clients and load balancers (nginx and AWS: 60) use it again.
+
+The other way round, now and then a request meets a connection that is just being closed, and is lost.
+"""
+
 CLOSE_CONNECTIONS_SECONDS = 5
 """How long answers that are being sent may take once nothing is being generated any more."""
 
@@ -84,6 +90,7 @@ def serve(settings: Settings) -> None:
         server_header=False,
         proxy_headers=True,
         forwarded_allow_ips=list(settings.forwarded_allow_ips),
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=CLOSE_CONNECTIONS_SECONDS,
     )
     paid_calls = app.state.dishka_container.get_sync(PaidCalls)

@@ -134,7 +134,9 @@ class SettingsError(ValueError):
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings from `environ`, by default the process environment over a `.env` file. Raises `SettingsError`."""
     if environ is None:
-        environ = {name: value or "" for name, value in dotenv_values(".env").items()} | dict(os.environ)
+        environ = {name: value or "" for name, value in dotenv_values(".env", interpolate=False).items()} | dict(
+            os.environ
+        )
     values, wrong = dict[str, Any](), list[str]()
     for field in msgspec.structs.fields(Settings):
         text = environ.get(field.name.upper(), "").strip()

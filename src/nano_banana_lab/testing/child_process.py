@@ -12,8 +12,15 @@ from collections.abc import Sequence
 _BELOW_EPHEMERAL = range(15_000, 32_000)
 """No outgoing connection is given a local port from here, so none can take a chosen port before the server does."""
 
-_DIES_WITH_US = 'exec 3<&0; (trap "" TERM INT HUP; read _ <&3; kill -9 $$) & exec "$@" </dev/null 3<&-'
-"""Runs a program that is killed when our end of its standard input closes, also when we are killed ourselves."""
+_DIES_WITH_US = 'exec 3<&0; (read _ <&3; kill -9 0) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
+
+
+def mortal(command: Sequence[str]) -> list[str]:
+    """The command as one whose process group is killed when our end of its standard input closes.
+
+    So it dies when we are killed, too. Start it with `stdin=PIPE` and `start_new_session=True`.
+    """
+    return ["/bin/sh", "-c", _DIES_WITH_US, "sh", *command]
 
 
 class ChildProcess:
@@ -26,11 +33,12 @@ class ChildProcess:
     def start(self) -> None:
         """Start it, silently."""
         self._process = subprocess.Popen(  # noqa: S603 - our own command
-            ["/bin/sh", "-c", _DIES_WITH_US, "sh", *self._command],
+            mortal(self._command),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=tempfile.gettempdir(),
+            start_new_session=True,
         )
 
     def kill(self) -> None:

@@ -8,9 +8,7 @@ outcome = run_lab_command("generate", "a corgi in a teacup", "-o", "corgi.png", 
 
 import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,12 +18,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-_PATIENCE = 60.0
-_BELOW_EPHEMERAL = range(15_000, 32_000)
-"""No outgoing connection is given a local port from here, so none can take a chosen port before the lab does."""
+from nano_banana_lab.testing.child_process import free_port, mortal
 
-_DIES_WITH_US = 'exec 3<&0; (read _ <&3; kill -9 0) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
-"""Runs a program whose process group is killed when our end of its standard input closes, also when we are killed."""
+_PATIENCE = 60.0
 
 
 class LabDidNotStart(RuntimeError):
@@ -97,9 +92,9 @@ def running_lab(folder: Path, **settings: str) -> Iterator[LabProcess]:
     Raises `LabDidNotStart`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        ["/bin/sh", "-c", _DIES_WITH_US, "sh", *_command("serve")],
+        mortal(_command("serve")),
         cwd=folder,
         env=_environment({"HOST": "127.0.0.1", "PORT": str(port), **settings}),
         stdin=subprocess.PIPE,
@@ -176,12 +171,3 @@ def _command(*arguments: str) -> list[str]:
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), **settings}
-
-
-def _free_port() -> int:
-    while True:
-        port = random.choice(_BELOW_EPHEMERAL)  # noqa: S311 - any will do
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port

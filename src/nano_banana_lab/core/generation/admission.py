@@ -30,7 +30,7 @@ class Admission:
 
     def __init__(self, *, concurrent: int, waiting: int) -> None:
         self._free = concurrent
-        self._room = waiting
+        self._room = waiting  # chairs that are free; patient callers stand
         self._queues: OrderedDict[OwnerId, deque[asyncio.Future[None]]] = OrderedDict()
 
     @property
@@ -51,8 +51,18 @@ class Admission:
         if self._free:
             self._free -= 1
             return
-        if not patient and self.waiting >= self._room:
+        if patient:
+            await self._wait(owner)
+            return
+        if not self._room:
             raise Overloaded
+        self._room -= 1
+        try:
+            await self._wait(owner)
+        finally:
+            self._room += 1
+
+    async def _wait(self, owner: OwnerId) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._queues.setdefault(owner, deque()).append(turn)
         try:

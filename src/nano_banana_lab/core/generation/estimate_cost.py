@@ -7,6 +7,7 @@ from nano_banana_lab.core.generation.image_request import Resolution
 from nano_banana_lab.core.generation.model_card import ModelCard
 from nano_banana_lab.core.history.picture import Mode
 from nano_banana_lab.core.quota.modes import QUOTA_MODES, quota_mode_of
+from nano_banana_lab.core.shared.errors import ValidationFailed
 
 TYPICAL = Usage(prompt_tokens=32, output_tokens=652, thinking_tokens=748)
 """What a call takes besides its picture, from a captured answer (GEMINI.md section 1.2)."""
@@ -29,8 +30,15 @@ class CostEstimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def estimate_cost(card: ModelCard, mode: Mode, resolution: Resolution, count: int) -> CostEstimate:
-    """From the model's price table and typical token counts; the true cost is known from each answer."""
-    image_tokens = card.image_tokens.get(resolution, 0)
+    """From the model's price table and typical token counts; the true cost is known from each answer.
+
+    Raises `ValidationFailed` for a resolution the model does not offer.
+    """
+    if resolution not in card.image_tokens:
+        raise ValidationFailed.of(
+            "resolution", "unsupported_choice", model=card.id, choices=", ".join(card.image_tokens)
+        )
+    image_tokens = card.image_tokens[resolution]
     usage = Usage(
         prompt_tokens=TYPICAL.prompt_tokens + INPUT_IMAGES.get(mode, 0) * INPUT_IMAGE_TOKENS,
         output_tokens=TYPICAL.output_tokens + image_tokens,
