@@ -50,7 +50,7 @@ async def test_dying_while_a_picture_is_kept(
     written = at - (not applied)
     assert ("new" in await lab.prompts()) is (written >= 2)
     assert report.restored == (1 if written == 2 else 0)
-    assert [trouble for _, trouble in report.troubles] == ([Trouble.NO_SIDECAR] if written == 1 else [])
+    assert [trouble for _, trouble in report.troubles] == ([Trouble.NO_PICTURE] if written == 1 else [])
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])

@@ -30,7 +30,7 @@ async def is_kept_once(lab: Any, picture: Any) -> None:
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["before it was done", "after it was done"])
-@pytest.mark.parametrize("write", [1, 2, 3], ids=["the picture", "the sidecar", "the commit"])
+@pytest.mark.parametrize("write", [1, 2, 3], ids=["the sidecar", "the picture", "the commit"])
 async def test_a_store_that_fails_once_is_tried_again(
     lab: Any, keep_despite: Any, mishap: Any, write: int, *, applied: bool
 ) -> None:

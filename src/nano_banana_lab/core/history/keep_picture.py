@@ -1,4 +1,4 @@
-"""Keep a picture: its bytes, its sidecar, its line in the history."""
+"""Keep a picture: its sidecar, its bytes, its line in the history."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ RETRY_AFTER_SECONDS = (0.2, 1.0)
 class KeepPicture:
     """Saves what has already been paid for, so it tries again when a store fails for a moment.
 
-    The bytes go first, then the sidecar, then one commit. Whatever dies in between leaves no half record:
-    without the commit the picture is not in the history, and `Reindex` finds what was left behind.
+    The sidecar goes first, then the bytes, then one commit, so that no picture is ever stored without its record:
+    whatever dies in between, `Reindex` enters every picture whose bytes were saved.
     """
 
     blobs: BlobStore
@@ -34,11 +34,9 @@ class KeepPicture:
         `along_with` MUST hold a condition that refuses it when it is tried a second time.
         Raises `StoreUnavailable` when a store stays down, and `CommitRefused` when a condition of `along_with` fails.
         """
+        record, sidecar = encode_picture(picture), sidecar_key(picture.key)
+        await self._insist(lambda: self.blobs.put(sidecar, record, content_type="application/json"))
         await self._insist(lambda: self.blobs.put(picture.key, data, content_type=picture.mime_type))
-        sidecar = encode_picture(picture)
-        await self._insist(
-            lambda: self.blobs.put(sidecar_key(picture.key), sidecar, content_type="application/json"),
-        )
         await self._insist(lambda: self._enter(picture, along_with))
 
     async def _enter(self, picture: Picture, along_with: Sequence[Operation]) -> None:

@@ -42,7 +42,7 @@ class Reindex:
     key_values: KeyValueStore
 
     async def __call__(self) -> ReindexReport:
-        """Go through every file once. A picture that is being saved meanwhile may be reported as lacking its sidecar.
+        """Go through every file once. A picture that is being saved or deleted meanwhile may be reported as incomplete.
 
         Raises `StoreUnavailable`; what was restored until then stays.
         """
