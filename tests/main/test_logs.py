@@ -112,7 +112,7 @@ def test_production_lines_are_json_with_the_facts_of_each_event(configured: Any)
     logger.info(
         "request\nFORGED line", extra={"path": "/a\nb", "status": 200, "request_id": "abc", "nested": {"a": [1]}}
     )
-    logging.getLogger("uvicorn.error").warning("from a library, %s", "formatted")
+    logging.getLogger("library").warning("from a library, %s", "formatted")
     first, second = map(json.loads, log().splitlines())
 
     assert (first["event"], first["path"], first["status"]) == ("request\nFORGED line", "/a\nb", 200)
