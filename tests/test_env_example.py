@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from nano_banana_lab.main.settings import Settings, read_settings
+from nano_banana_lab.main.read_settings import read_settings
+from nano_banana_lab.main.settings import Settings
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 DEFAULTS = {field.name.upper(): field.default for field in msgspec.structs.fields(Settings)}

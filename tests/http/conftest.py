@@ -23,7 +23,7 @@ from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.shared.ids import ANONYMOUS, OwnerId, new_id
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
 from nano_banana_lab.main.app import create_app
-from nano_banana_lab.main.settings import read_settings
+from nano_banana_lab.main.read_settings import read_settings
 from nano_banana_lab.testing.frozen_clock import FrozenClock
 from nano_banana_lab.testing.scripted_image_model import ScriptedImageModel, striped_png
 

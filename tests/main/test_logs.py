@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nano_banana_lab.main.logs import HIDDEN, SecretFilter, configure_logs
-from nano_banana_lab.main.settings import read_settings
+from nano_banana_lab.main.read_settings import read_settings
 
 SECRETS = {
     "SECRET_KEY": "signing-key-" + "s" * 30,

@@ -7,14 +7,8 @@ import msgspec
 import pytest
 
 from nano_banana_lab.core.shared.secrets import Secret
-from nano_banana_lab.main.settings import (
-    Environment,
-    ImageModelChoice,
-    LogLevel,
-    Settings,
-    SettingsError,
-    read_settings,
-)
+from nano_banana_lab.main.read_settings import SettingsError, read_settings
+from nano_banana_lab.main.settings import Environment, ImageModelChoice, LogLevel, Settings
 
 PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": "r" * 32, "GOOGLE_API_KEY": "operators-key"}
 R2 = {"R2_ENABLED": "true", "R2_ACCOUNT_ID": "acc", "R2_ACCESS_KEY_ID": "id", "R2_SECRET_ACCESS_KEY": "r2-secret"}
@@ -244,3 +238,17 @@ def test_every_setting_is_in_the_example_file_and_nothing_else() -> None:
     named = {line.lstrip("# ").partition("=")[0] for line in lines if "=" in line.lstrip("# ").partition(" ")[0]}
 
     assert {field.name.upper() for field in msgspec.structs.fields(Settings)} - named == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "http://localhost"),
+        ("GOOGLE_GEMINI_BASE_URL", "generativelanguage.googleapis.com"),
+        ("R2_ENDPOINT_URL", "s3://bucket"),
+        ("R2_PUBLIC_URL", "pictures.example.org"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_named_at_the_start(name: str, text: str) -> None:
+    assert wrong({name: text}) == [name]

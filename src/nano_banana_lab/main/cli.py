@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from nano_banana_lab.core.shared.errors import LabError
-from nano_banana_lab.main.settings import Settings, SettingsError, read_settings
+from nano_banana_lab.main.read_settings import SettingsError, read_settings
+from nano_banana_lab.main.settings import Settings
 
 EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2

@@ -1,0 +1,75 @@
+"""What must hold between settings that are well-formed each."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from nano_banana_lab.adapters.gemini.model_table import read_models
+from nano_banana_lab.main.settings import Environment, ImageModelChoice, Settings
+
+WELL_KNOWN_SECRET_KEYS = {"change-me-in-production-use-a-long-random-string"}
+MIN_SECRET_KEY_CHARACTERS = 32
+
+_WEB_ADDRESS = re.compile(r"https?://[^/\s]+(/\S*)?")
+_REDIS_ADDRESS = re.compile(r"(rediss?|unix)://\S+")
+
+
+def complaints_about(settings: Settings) -> list[str]:
+    """A line for each rule that is broken, beginning with the setting to change; no line repeats a secret."""
+    rules = [_in_production, _about_addresses, _about_the_bucket, _about_models, _about_what_is_missing]
+    return [complaint for rule in rules for complaint in rule(settings)]
+
+
+def _in_production(settings: Settings) -> Iterator[str]:
+    if settings.environment is not Environment.PRODUCTION:
+        return
+    key = settings.secret_key.reveal() if settings.secret_key else ""
+    if len(key) < MIN_SECRET_KEY_CHARACTERS or key in WELL_KNOWN_SECRET_KEYS:
+        yield f"SECRET_KEY: production needs a random text of at least {MIN_SECRET_KEY_CHARACTERS} characters of your own"
+    if "*" in (settings.cors_origins or ()):
+        yield "CORS_ORIGINS: production refuses '*'; list the origins of your web pages"
+    if settings.image_model is ImageModelChoice.AUTO and settings.uses_sketch:
+        yield "GOOGLE_API_KEY: production needs a key, or IMAGE_MODEL=sketch to serve placeholders on purpose"
+
+
+def _about_addresses(settings: Settings) -> Iterator[str]:
+    if settings.redis_url and not _REDIS_ADDRESS.fullmatch(settings.redis_url.reveal()):
+        yield "REDIS_URL: expected redis://host:port/0, rediss://... or unix://..."
+    for name in ("google_gemini_base_url", "r2_endpoint_url", "r2_public_url"):
+        address = getattr(settings, name)
+        if address is not None and not _WEB_ADDRESS.fullmatch(address):
+            yield f"{name.upper()}: expected an address such as https://example.org"
+
+
+def _about_the_bucket(settings: Settings) -> Iterator[str]:
+    if not settings.r2_enabled:
+        return
+    if not settings.r2_access_key_id:
+        yield "R2_ACCESS_KEY_ID: needed while R2_ENABLED is true"
+    if not settings.r2_secret_access_key:
+        yield "R2_SECRET_ACCESS_KEY: needed while R2_ENABLED is true"
+    if not settings.r2_endpoint:
+        yield "R2_ACCOUNT_ID: needed while R2_ENABLED is true, unless R2_ENDPOINT_URL names the service"
+
+
+def _about_models(settings: Settings) -> Iterator[str]:
+    seconds = settings.generation_timeout_seconds
+    if len(seconds) not in (1, 3) or min(seconds) < 1:
+        yield "GENERATION_TIMEOUT_SECONDS: expected one number, or three for 1K, 2K and 4K, each at least 1"
+    if settings.image_models_file is not None and not _is_readable(settings.image_models_file):
+        yield "IMAGE_MODELS_FILE: cannot be read as changes to the table in nano_banana_lab/adapters/gemini/models.toml"
+
+
+def _about_what_is_missing(settings: Settings) -> Iterator[str]:
+    if settings.auth_enabled:
+        yield "AUTH_ENABLED: this version has no sign-in yet; it must be false"
+    if settings.trial_enabled:
+        yield "TRIAL_ENABLED: this version has no trial quota yet; it must be false"
+
+
+def _is_readable(models_file: Path) -> bool:
+    try:
+        read_models(models_file)
+    except (OSError, ValueError):
+        return False
+    return True
