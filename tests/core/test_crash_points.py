@@ -54,7 +54,7 @@ async def test_dying_while_a_picture_is_kept(
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize("at", [1, 2, 3])
 async def test_dying_while_a_picture_is_deleted(
     lab: Any, dying: Any, process_died: Any, at: int, *, applied: bool
 ) -> None:
@@ -70,16 +70,16 @@ async def test_dying_while_a_picture_is_deleted(
     report = await lab.reindex()
     written = at - (not applied)
     assert report.restored == 0
-    if written >= 2:
+    assert report.troubles == []
+    if written >= 1:
         assert await lab.files() == [sidecar_key(stays.key), stays.key]
         assert await lab.prompts() == ["stays"]
-    else:  # still in the history; without its sidecar it is reported
+    else:
         assert await lab.prompts() == ["stays", "goes"]
         assert picture.key in await lab.files()
-        assert report.troubles == ([(picture.key, Trouble.NO_SIDECAR)] if written == 1 else [])
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize("at", [1, 2, 3])
 async def test_a_deletion_cut_short_can_be_repeated(lab: Any, dying: Any, process_died: Any, at: int) -> None:
     picture = await lab.kept()
     await lab.thumbnail(picture)

@@ -72,12 +72,12 @@ async def test_a_hundred_are_deleted_at_once(lab: Any) -> None:
     await nothing_is_left(lab)
 
 
-async def test_a_blob_store_that_is_down_refuses_and_the_picture_stays(
+async def test_a_key_value_store_that_is_down_refuses_and_nothing_is_lost(
     open_lab: Any, unreliable: Any, mishap: Any
 ) -> None:
     lab = open_lab()
     picture = await lab.kept()
-    broken = open_lab(key_values=lab.key_values, blobs=unreliable(lab.blobs, mishap(DOWN, "delete")))
+    broken = open_lab(key_values=unreliable(lab.key_values, mishap(DOWN, "commit")), blobs=lab.blobs)
     with pytest.raises(StoreUnavailable):
         await broken.delete(ALICE, [picture.id])
 
@@ -89,7 +89,7 @@ async def test_what_a_blob_store_could_not_remove_is_removed_later(open_lab: Any
     lab = open_lab()
     picture = await lab.kept()
     await lab.thumbnail(picture)
-    broken = open_lab(key_values=lab.key_values, blobs=unreliable(lab.blobs, mishap(DOWN, "delete", at=2)))
+    broken = open_lab(key_values=lab.key_values, blobs=unreliable(lab.blobs, mishap(DOWN, "delete")))
     deleted = await broken.delete(ALICE, [picture.id])
 
     assert (deleted, (await lab.history()).total) == (1, 0)
@@ -103,7 +103,7 @@ async def test_a_deletion_that_was_interrupted_is_not_undone_by_a_reindex(
 ) -> None:
     lab = open_lab()
     picture = await lab.kept()
-    broken = open_lab(key_values=lab.key_values, blobs=unreliable(lab.blobs, mishap(DOWN, "delete", at=2)))
+    broken = open_lab(key_values=lab.key_values, blobs=unreliable(lab.blobs, mishap(DOWN, "delete")))
     await broken.delete(ALICE, [picture.id])
     report = await lab.reindex()
 
@@ -113,7 +113,7 @@ async def test_a_deletion_that_was_interrupted_is_not_undone_by_a_reindex(
 async def test_emptying_the_trash_while_the_store_is_down_keeps_it(open_lab: Any, unreliable: Any, mishap: Any) -> None:
     lab = open_lab()
     picture = await lab.kept()
-    blobs = unreliable(lab.blobs, mishap(DOWN, "delete", at=2))
+    blobs = unreliable(lab.blobs, mishap(DOWN, "delete"))
     broken = open_lab(key_values=lab.key_values, blobs=blobs)
     await broken.delete(ALICE, [picture.id])
     with pytest.raises(StoreUnavailable):
@@ -137,7 +137,7 @@ async def test_a_full_trash_is_emptied_page_by_page(open_lab: Any, unreliable: A
     broken = open_lab(key_values=lab.key_values, blobs=blobs)
     for _ in range(250):
         picture = await lab.kept()
-        blobs.mishap = mishap(DOWN, "delete", at=2)
+        blobs.mishap = mishap(DOWN, "delete")
         await broken.delete(ALICE, [picture.id])
 
     assert await lab.delete.empty_trash() == 250

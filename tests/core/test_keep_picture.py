@@ -134,3 +134,26 @@ async def test_what_goes_along_still_happens_when_a_reindex_came_first(
 
     assert await lab.key_values.get("lease") is None
     await is_kept_once(lab, picture)
+
+
+async def test_what_could_not_be_listed_is_listed_once_the_store_is_back(
+    lab: Any, unreliable: Any, mishap: Any
+) -> None:
+    picture, key_values = lab.picture(), unreliable(lab.key_values, mishap(DOWN, "commit"))
+    keep = KeepPicture(blobs=lab.blobs, key_values=key_values)
+    with pytest.raises(StoreUnavailable):
+        await keep(picture, b"picture")
+    with pytest.raises(StoreUnavailable):
+        await keep.list_the_unlisted()
+    key_values.mishap = None
+
+    assert await keep.list_the_unlisted() == 1
+    assert await keep.list_the_unlisted() == 0
+    await is_kept_once(lab, picture)
+
+
+async def test_a_picture_that_could_not_be_stored_leaves_no_sidecar(lab: Any, keep_despite: Any, mishap: Any) -> None:
+    with pytest.raises(StoreUnavailable):
+        await keep_despite(mishap(DOWN, "put", at=2), lab.picture())
+
+    assert await lab.files() == []

@@ -10,6 +10,7 @@ from nano_banana_lab.core.history.keys import sidecar_key
 from nano_banana_lab.core.history.picture import Mode, encode_picture
 from nano_banana_lab.core.history.reindex import Trouble
 from nano_banana_lab.core.shared.ids import OwnerId, new_id
+from nano_banana_lab.core.storage.ports import StoreUnavailable
 
 ALICE = OwnerId("alice")
 
@@ -198,3 +199,23 @@ async def test_a_picture_deleted_just_after_it_was_restored_does_not_stop_the_re
 
     assert await rebuilt.prompts() == ["stays"]
     assert await rebuilt.counted() == await rebuilt.counted_again()
+
+
+async def test_a_record_whose_picture_was_deleted_in_a_moment_the_store_lost_is_taken_out(lab: Any) -> None:
+    ghost, stays = await lab.kept("ghost"), await lab.kept("stays")
+    await lab.blobs.delete(ghost.key, sidecar_key(ghost.key))
+    report = await lab.reindex()
+
+    assert (report.ghosts, report.troubles) == (1, [])
+    assert (await lab.history()).pictures == (stays,)
+    assert await lab.counted() == await lab.counted_again()
+
+
+async def test_what_is_in_the_trash_is_not_brought_back(open_lab: Any, unreliable: Any, mishap: Any) -> None:
+    lab = open_lab()
+    picture = await lab.kept()
+    blobs = unreliable(lab.blobs, mishap(StoreUnavailable("blob store"), "delete"))
+    await open_lab(key_values=lab.key_values, blobs=blobs).delete(picture.owner, [picture.id])
+    report = await lab.reindex()
+
+    assert (report.restored, (await lab.history()).total) == (0, 0)

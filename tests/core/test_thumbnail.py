@@ -10,6 +10,7 @@ from PIL import Image
 from nano_banana_lab.core.history.keys import thumbnail_key
 from nano_banana_lab.core.history.picture import ImageNotFound
 from nano_banana_lab.core.history.ports import InvalidImage
+from nano_banana_lab.core.history.thumbnail import AT_ONCE
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.ports import read_blob
 from nano_banana_lab.testing.scripted_image_model import striped_png
@@ -59,6 +60,27 @@ async def test_it_is_made_once(counting_lab: Any) -> None:
     assert first == second
     assert counting_lab.tools.made == 1
     assert (await counting_lab.blobs.head(thumbnail_key(picture.key))).content_type == "image/webp"
+
+
+async def test_however_many_ask_at_once_it_is_made_once(counting_lab: Any) -> None:
+    picture = await counting_lab.kept()
+    copies = await asyncio.gather(*(counting_lab.thumbnail(picture) for _ in range(20)))
+
+    assert counting_lab.tools.made == 1
+    assert set(copies) == {await read_blob(counting_lab.blobs, thumbnail_key(picture.key))}
+
+
+async def test_few_originals_are_in_memory_at_once(counting_lab: Any) -> None:
+    pictures = [await counting_lab.kept() for _ in range(6)]
+    counting_lab.tools.may_go_on.clear()
+    asking = [asyncio.create_task(counting_lab.thumbnail(picture)) for picture in pictures]
+    await counting_lab.tools.begun.wait()
+    await asyncio.gather(*(asyncio.sleep(0) for _ in range(50)))
+
+    assert counting_lab.tools.made <= AT_ONCE
+    counting_lab.tools.may_go_on.set()
+    await asyncio.gather(*asking)
+    assert counting_lab.tools.made == 6
 
 
 async def test_making_it_leaves_the_picture_as_it_was(lab: Any) -> None:

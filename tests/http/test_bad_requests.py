@@ -320,3 +320,16 @@ async def test_no_bytes_whatsoever_are_a_bug(refusing: Any, body: bytes) -> None
     response = await refusing.post("/api/generate", content=body, headers=JSON)
 
     assert response.status_code == 422
+
+
+async def test_a_huge_wrong_body_is_refused_without_being_taken_apart(client: Any, wrong_fields: Any) -> None:
+    body = b'{"mode":5,"x":[' + b"[]," * 100_000 + b"0]}"
+    response = await client.post("/api/generate/estimate", content=body)
+
+    assert response.status_code == 422
+    assert wrong_fields(response) == [("mode", "wrong_type")]
+
+
+async def test_a_space_between_date_and_time_is_no_offset(client: Any) -> None:
+    for text in ("2026-11-22 14:03", "2026-11-22T14:03:05 01:00", "2026-11-22T14:03:05.120 01:00"):
+        assert (await client.get("/api/history", params={"date_from": text})).status_code == 200

@@ -97,7 +97,7 @@ async def test_an_unknown_language_gets_english(refusing: Any) -> None:
 
 
 async def test_the_default_language_may_be_one_nobody_translated(open_service: Any) -> None:
-    async with open_service(DEFAULT_LANGUAGE="tlh") as service:
+    async with open_service(DEFAULT_LANGUAGE="zh") as service:
         assert (await service.client.get("/nope")).json()["detail"] == "There is nothing here."
 
 

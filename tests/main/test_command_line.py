@@ -123,7 +123,10 @@ def test_reindex_of_nothing_says_so(run: Run) -> None:
     result = run("reindex")
 
     assert result.exit_code == 0
-    assert "0 pictures restored, 0 already there, 0 files with trouble, 0 deletions finished" in result.stdout
+    assert (
+        "0 pictures restored, 0 already there, 0 records without a picture taken out, 0 files with trouble, 0 deletions finished"
+        in result.stdout
+    )
 
 
 def test_reindex_brings_a_lost_history_back(run: Run, tmp_path: Path) -> None:

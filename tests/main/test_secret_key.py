@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 
 from nano_banana_lab.core.shared.secrets import Secret
-from nano_banana_lab.main.secret_key import secret_key
+from nano_banana_lab.main.secret_key import NoSecretKey, secret_key
 
 
 def test_a_configured_key_is_used_and_nothing_is_written(tmp_path: Path) -> None:
@@ -33,9 +33,25 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_there_is_not_touched(tmp_path: Path) -> None:
-    (tmp_path / "secret_key").write_text("kept from before")
+    before = "kept from before, and long enough"
+    (tmp_path / "secret_key").write_text(f"{before}\n")
 
-    assert secret_key(None, tmp_path) == Secret("kept from before")
+    assert secret_key(None, tmp_path) == Secret(before)
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff\xfe" * 40])
+def test_a_file_that_holds_no_key_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "secret_key").write_bytes(content)
+
+    with pytest.raises(NoSecretKey, match="SECRET_KEY is not set"):
+        secret_key(None, tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(NoSecretKey, match="SECRET_KEY is not set"):
+        secret_key(None, tmp_path / "file" / "data")
 
 
 def test_racing_threads_agree(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ class Envelope:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        if scope["method"] == HttpMethod.HEAD:
+        method = scope["method"]
+        if method == HttpMethod.HEAD:
             # As GET; the server, which has the request as it came, sends the headers alone (RFC 9110 section 9.3.2).
             scope = {**scope, "method": HttpMethod.GET}
         started, status = time.perf_counter(), 500
@@ -58,16 +59,16 @@ class Envelope:
             with self._metrics.in_progress.track_inprogress():
                 await self._app(scope, receive, send_in_envelope)
         finally:
-            self._report(scope, status, time.perf_counter() - started)
+            self._report(scope, method, status, time.perf_counter() - started)
 
-    def _report(self, scope: Any, status: int, seconds: float) -> None:
+    def _report(self, scope: Any, method: str, status: int, seconds: float) -> None:
         route = scope.get("path_template") or "unmatched"
-        self._metrics.count(scope["method"], route, status, seconds)
+        self._metrics.count(method, route, status, seconds)
         if status >= 500 or not scope["path"].startswith(QUIET):
             logger.info(
                 "request",
                 extra={
-                    "method": scope["method"],
+                    "method": method,
                     "path": scope["path"],
                     "status": status,
                     "ms": round(seconds * 1000, 1),

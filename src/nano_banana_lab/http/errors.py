@@ -146,6 +146,8 @@ def framework_error(request: Request[Any, Any, Any], error: HTTPException) -> Re
             problem = PayloadTooLarge()
         case 400:
             problem = ValidationFailed(from_litestar(error, request.scope.get("route_handler")))
+        case 500 if error.detail == "client disconnected prematurely":  # nobody is left to read the answer
+            problem = ValidationFailed.of("body", "incomplete")
         case _:
             return unexpected(request, error)
     response = problem_response(request, problem)

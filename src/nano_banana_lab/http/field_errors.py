@@ -13,6 +13,8 @@ from nano_banana_lab.core.shared.errors import FieldError, ValidationFailed
 
 JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "bytes": "string"}
 
+MAX_BYTES_TO_EXPLAIN = 65_536
+
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _PATTERNS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"Object missing required field `(?P<missing>.+)`"), "missing"),
@@ -35,7 +37,7 @@ def decode_json(body: bytes, wanted: Any) -> Any:
         try:
             return msgspec.json.decode(body, type=wanted)
         except msgspec.ValidationError as error:  # perhaps before its end was read, which may be no JSON at all
-            raise ValidationFailed(_all_errors(body, wanted) or [explain(str(error), wanted, field="body")]) from error
+            raise ValidationFailed(_all_errors(body, wanted) or [_first_error(error, wanted)]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValidationFailed.of("body", "invalid_json") from error
 
@@ -70,8 +72,15 @@ def _from_extra(message: str, key: str, route: BaseRouteHandler) -> FieldError:
     return explain(message, parameter.annotation if parameter else None, field=key)
 
 
+def _first_error(error: msgspec.ValidationError, wanted: Any) -> FieldError:
+    found = explain(str(error), wanted)
+    return found if found.field else msgspec.structs.replace(found, field="body")
+
+
 def _all_errors(body: bytes, wanted: Any) -> list[FieldError]:
-    """A decoder stops at the first complaint; ask it about each field on its own."""
+    """A decoder stops at the first complaint; ask it about each field on its own. Not worth it for a huge body."""
+    if len(body) > MAX_BYTES_TO_EXPLAIN:
+        return []
     raw = msgspec.json.decode(body)
     if not isinstance(raw, dict) or not (isinstance(wanted, type) and issubclass(wanted, msgspec.Struct)):
         return []

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+from litestar import Request, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
@@ -13,7 +14,7 @@ from litestar.openapi.spec import Components, Example, License, OpenAPI, Securit
 
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.http.caller import API_KEY_HEADER
-from nano_banana_lab.http.errors import STATUS_BY_CODE, Problem, ProblemError
+from nano_banana_lab.http.errors import STATUS_BY_CODE, Problem, ProblemError, RouteNotFound
 
 DOCS_ASSETS = "/docs/assets"
 DESCRIPTION = """Makes, refines and keeps AI pictures with Google Gemini.
@@ -96,7 +97,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
         license=License(name="MIT", identifier="MIT"),
         components=Components(security_schemes={"google_api_key": GOOGLE_API_KEY}),
         security=[{}, {"google_api_key": []}],
-        path="/docs",
+        openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, before_request=_only_the_page),
         use_handler_docstrings=True,
         render_plugins=[
             SwaggerRenderPlugin(
@@ -108,6 +109,12 @@ def openapi_config(version: str) -> OpenAPIConfig:
             ),
         ],
     )
+
+
+def _only_the_page(request: Request[Any, Any, Any]) -> None:
+    """The framework answers other paths below `/docs` with a page of its own instead of a problem."""
+    if request.scope["path"].rstrip("/") != "/docs":
+        raise RouteNotFound
 
 
 def _example(code: str, status: int) -> Example:

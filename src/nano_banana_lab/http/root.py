@@ -8,10 +8,12 @@ import msgspec
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, Response, Router, get
 from litestar.datastructures import CacheControlHeader
+from litestar.exceptions import InternalServerException
 from litestar.serialization import encode_json
 from litestar.static_files import create_static_files_router
 
 from nano_banana_lab.http import examples
+from nano_banana_lab.http.errors import Problem, RouteNotFound, problem_response
 from nano_banana_lab.http.health import ServiceInfo
 from nano_banana_lab.http.openapi import DOCS_ASSETS, OPEN, answer
 
@@ -59,8 +61,14 @@ def docs_assets() -> Router:
         path=DOCS_ASSETS,
         directories=[_package_folder("swagger_ui") / "static"],
         include_in_schema=False,
+        exception_handlers=dict.fromkeys((InternalServerException, ValueError), _no_such_file),
         cache_control=CacheControlHeader(public=True, max_age=86400),
     )
+
+
+def _no_such_file(request: Request[Any, Any, Any], _: Exception) -> Response[Problem]:
+    """For names that the file system itself refuses: too long, or with a NUL in them."""
+    return problem_response(request, RouteNotFound())
 
 
 def _package_folder(name: str) -> Path:

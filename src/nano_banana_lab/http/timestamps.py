@@ -1,5 +1,6 @@
 """Times as the contract writes them: RFC 3339 in UTC, to the millisecond."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,6 +11,9 @@ from nano_banana_lab.core.shared.errors import ValidationFailed
 Timestamp = Annotated[
     str, msgspec.Meta(extra_json_schema={"format": "date-time", "examples": ["2026-11-22T14:03:05.120Z"]})
 ]
+
+_LOST_PLUS = re.compile(r"(:[\d.:]+) (\d\d:\d\d)$")
+"""A bare + in a query arrives as a space; the one before an offset, not the one between date and time."""
 
 
 def rfc3339(moment: datetime) -> str:
@@ -25,7 +29,7 @@ def parse_time(text: str | None, *, field: str) -> datetime | None:
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text.replace(" ", "+"))  # a bare + in a query arrives as a space
+        moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise ValidationFailed.of(field, "bad_time") from error

@@ -1,5 +1,7 @@
 """`nano-banana-lab check`: what is configured, and does it work?"""
 
+import re
+
 import click
 import msgspec
 from dishka import AsyncContainer
@@ -8,6 +10,9 @@ from nano_banana_lab.core.shared.secrets import Secret
 from nano_banana_lab.core.storage.store_watch import StoreWatch
 from nano_banana_lab.http.health import ModelCheck, Status
 from nano_banana_lab.main.settings import Settings
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+"""User and password in an address."""
 
 
 async def check(container: AsyncContainer) -> int:
@@ -32,6 +37,8 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, Secret):
         return "***"
+    if isinstance(value, str):
+        return _CREDENTIALS.sub("***", value)
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -10,6 +10,7 @@ import click
 
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.main.read_settings import SettingsError, read_settings
+from nano_banana_lab.main.secret_key import NoSecretKey
 from nano_banana_lab.main.settings import Settings
 
 EXIT_FAILED = 1
@@ -37,7 +38,11 @@ def serve(settings: Settings) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C; running generations are finished first."""
     from nano_banana_lab.main.serve import serve as serve_forever
 
-    serve_forever(settings)
+    try:
+        serve_forever(settings)
+    except NoSecretKey as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_MISCONFIGURED)
 
 
 @cli.command()
@@ -101,4 +106,6 @@ def _run(settings: Settings, command: Callable[[Any], Coroutine[Any, Any, int]])
         return asyncio.run(run())
     except LabError as error:
         click.echo(f"{error.code}: {error}", err=True)
-        return EXIT_FAILED
+    except OSError as error:
+        click.echo(str(error), err=True)
+    return EXIT_FAILED

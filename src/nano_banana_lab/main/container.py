@@ -3,6 +3,7 @@
 Adapters are imported where they are chosen, so that a lab loads only what it uses and starts fast.
 """
 
+import contextlib
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -63,7 +64,8 @@ class Stores(Provider):
         else:
             from nano_banana_lab.adapters.sqlite.key_value_store import SqliteKeyValueStore
 
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # the store itself says that it cannot be used, and goes on trying
+                settings.data_dir.mkdir(parents=True, exist_ok=True)
             store = SqliteKeyValueStore(settings.data_dir / "lab.sqlite3")
             yield store
             await store.aclose()

@@ -13,14 +13,21 @@ from nano_banana_lab.main.settings import Environment, Settings
 HIDDEN = "***"
 _LOOKS_SECRET = re.compile(
     r"AIza[0-9A-Za-z_-]{30,}"  # Google API keys
+    r"|AQ\.[0-9A-Za-z_.-]{20,}"  # and the newer form of them
     r"|gh[pousr]_[0-9A-Za-z]{20,}"  # GitHub tokens
     r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"  # JSON web tokens
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user and password in an address
 )
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""What a terminal or a reader of lines may obey instead of showing it."""
+
 
 class SecretFilter:
-    """Blanks the configured secrets, and whatever looks like one, wherever in an event it stands."""
+    """Blanks the configured secrets, and whatever looks like one, wherever in an event it stands.
+
+    Control characters are written as escapes.
+    """
 
     def __init__(self, secrets: list[str]) -> None:
         known = "|".join(re.escape(secret) for secret in sorted(secrets, key=len, reverse=True) if len(secret) >= 6)
@@ -33,7 +40,7 @@ class SecretFilter:
     def _clean(self, value: Any) -> Any:
         match value:
             case str():
-                return self._pattern.sub(HIDDEN, value)
+                return _CONTROL.sub(_escaped, self._pattern.sub(HIDDEN, value))
             case None | bool() | int() | float():
                 return value
             case Mapping():
@@ -77,3 +84,7 @@ def _without_colours(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutabl
     """Uvicorn sends each of its lines twice, once painted."""
     event.pop("color_message", None)
     return event
+
+
+def _escaped(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape").decode("ascii")

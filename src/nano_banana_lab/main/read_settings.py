@@ -4,7 +4,6 @@ A setting is the upper-case name of a field of `Settings`, from the environment 
 An empty value means the default.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,9 +29,7 @@ class SettingsError(ValueError):
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings from `environ`, by default the process environment over a `.env` file. Raises `SettingsError`."""
     if environ is None:
-        environ = {name: value or "" for name, value in dotenv_values(".env", interpolate=False).items()} | dict(
-            os.environ
-        )
+        environ = _dotenv() | dict(os.environ)
     values, wrong = dict[str, Any](), list[str]()
     for field in msgspec.structs.fields(Settings):
         text = environ.get(field.name.upper(), "").strip()
@@ -48,13 +45,20 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def _dotenv() -> dict[str, str]:
+    try:
+        return {name: value or "" for name, value in dotenv_values(".env", interpolate=False).items()}
+    except UnicodeDecodeError as error:
+        raise SettingsError([".env: expected a text file in UTF-8"]) from error
+
+
 def _parse(text: str, type: Any) -> Any:
     """The text as a value of the type; complains without repeating the text, which may be a secret."""
     choices = (type, *get_args(type))
     if Secret in choices:
         return Secret(text)
     if Path in choices:
-        return Path(text)
+        return Path(text).expanduser()
     value = _list(text) if any(get_origin(choice) is tuple for choice in choices) else text
     try:
         return msgspec.convert(value, type, strict=False)
@@ -79,11 +83,11 @@ def _expected(kind: inspect.Type) -> str:
             return "text"
 
 
-def _list(text: str) -> list[str]:
+def _list(text: str) -> list[Any]:
     """A JSON list, or words between commas."""
     if text.startswith("["):
         try:
-            return [str(entry) for entry in json.loads(text)]
-        except json.JSONDecodeError as error:
+            return msgspec.json.decode(text, type=list[str | int | float])
+        except msgspec.DecodeError as error:
             raise ValueError("expected a JSON list or words between commas") from error
     return [word.strip() for word in text.split(",") if word.strip()]

@@ -18,6 +18,6 @@ async def reindex(container: AsyncContainer) -> int:
         click.echo(f"{trouble}: {key}")
     click.echo(
         f"{report.restored} pictures restored, {report.present} already there, "
-        f"{len(report.troubles)} files with trouble, {emptied} deletions finished"
+        f"{report.ghosts} records without a picture taken out, {len(report.troubles)} files with trouble, {emptied} deletions finished"
     )
     return 1 if report.troubles else 0

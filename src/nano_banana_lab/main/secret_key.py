@@ -6,19 +6,32 @@ from pathlib import Path
 
 from nano_banana_lab.core.shared.secrets import Secret
 
+MIN_SECRET_KEY_CHARACTERS = 32
+
+
+class NoSecretKey(OSError):
+    """No key is configured and none can be kept; the message says what to do."""
+
 
 def secret_key(configured: Secret | None, data_dir: Path) -> Secret:
     """The configured key, or one generated once and kept in `data_dir/secret_key`, readable by its owner only.
 
     Several processes that start at once agree on one key.
+    Raises `NoSecretKey` when the file can neither be read nor written, or holds no key.
     """
     if configured is not None:
         return configured
     path = data_dir / "secret_key"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        _write_once(path, secrets.token_urlsafe(48))
-    return Secret(path.read_text(encoding="ascii"))
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _write_once(path, secrets.token_urlsafe(48))
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoSecretKey(f"SECRET_KEY is not set, and {path} cannot be used: {error}") from error
+    if len(text) < MIN_SECRET_KEY_CHARACTERS:
+        raise NoSecretKey(f"SECRET_KEY is not set, and {path} holds no key; remove that file or set SECRET_KEY")
+    return Secret(text)
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -9,8 +9,10 @@ from types import FrameType
 import uvicorn
 
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
+from nano_banana_lab.http.cursor import Cursors
 from nano_banana_lab.main.app import create_app
 from nano_banana_lab.main.logs import configure_logs
+from nano_banana_lab.main.protocol import BoundedHeadProtocol
 from nano_banana_lab.main.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -75,15 +77,16 @@ class DrainingServer(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until a signal says otherwise."""
+    """Serve until a signal says otherwise. Raises `NoSecretKey` when there is none to sign with."""
     configure_logs(settings)
     app = create_app(settings)
+    app.state.dishka_container.get_sync(Cursors)  # without a key to sign with there is no start
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="auto",
-        http="httptools",
+        http=BoundedHeadProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,

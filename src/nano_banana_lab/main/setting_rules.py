@@ -1,22 +1,34 @@
 """What must hold between settings that are well-formed each."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from nano_banana_lab.adapters.gemini.model_table import read_models
+from nano_banana_lab.main.secret_key import MIN_SECRET_KEY_CHARACTERS
 from nano_banana_lab.main.settings import Environment, ImageModelChoice, Settings
 
 WELL_KNOWN_SECRET_KEYS = {"change-me-in-production-use-a-long-random-string"}
-MIN_SECRET_KEY_CHARACTERS = 32
 
 _WEB_ADDRESS = re.compile(r"https?://[^/\s]+(/\S*)?")
+LANGUAGES = ("en", "zh")
+
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REDIS_ADDRESS = re.compile(r"(rediss?|unix)://\S+")
 
 
 def complaints_about(settings: Settings) -> list[str]:
     """A line for each rule that is broken, beginning with the setting to change; no line repeats a secret."""
-    rules = [_in_production, _about_addresses, _about_the_bucket, _about_models, _about_what_is_missing]
+    rules = [
+        _in_production,
+        _about_addresses,
+        _about_the_data_folder,
+        _about_the_bucket,
+        _about_models,
+        _about_the_language,
+        _about_what_is_missing,
+    ]
     return [complaint for rule in rules for complaint in rule(settings)]
 
 
@@ -33,12 +45,35 @@ def _in_production(settings: Settings) -> Iterator[str]:
 
 
 def _about_addresses(settings: Settings) -> Iterator[str]:
-    if settings.redis_url and not _REDIS_ADDRESS.fullmatch(settings.redis_url.reveal()):
+    if settings.redis_url and not _leads_to_redis(settings.redis_url.reveal()):
         yield "REDIS_URL: expected redis://host:port/0, rediss://... or unix://..."
     for name in ("google_gemini_base_url", "r2_endpoint_url", "r2_public_url"):
         address = getattr(settings, name)
         if address is not None and not _WEB_ADDRESS.fullmatch(address):
             yield f"{name.upper()}: expected an address such as https://example.org"
+
+
+def _leads_to_redis(address: str) -> bool:
+    if not _REDIS_ADDRESS.fullmatch(address):
+        return False
+    from nano_banana_lab.adapters.redis.connection import connect  # noqa: PLC0415  only a lab with Redis loads it
+
+    try:
+        connect(address).connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's own gap
+    except (ValueError, TypeError):  # a port or an option that is none
+        return False
+    return True
+
+
+def _about_the_data_folder(settings: Settings) -> Iterator[str]:
+    """Pictures, index and the generated key each need it; a lab with Redis, a bucket and its own key does not."""
+    if settings.redis_url and settings.r2_enabled and settings.secret_key:
+        return
+    folder = settings.data_dir.absolute()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        yield f"DATA_DIR: {folder} is not a folder that can be written to"
 
 
 def _about_the_bucket(settings: Settings) -> Iterator[str]:
@@ -56,6 +91,8 @@ def _about_models(settings: Settings) -> Iterator[str]:
     seconds = settings.generation_timeout_seconds
     if len(seconds) not in (1, 3) or min(seconds) < 1:
         yield "GENERATION_TIMEOUT_SECONDS: expected one number, or three for 1K, 2K and 4K, each at least 1"
+    if not _MODEL_ID.fullmatch(settings.image_model_id):
+        yield "IMAGE_MODEL_ID: expected an id such as gemini-3-pro-image"
     if settings.image_models_file is not None and not _is_readable(settings.image_models_file):
         yield "IMAGE_MODELS_FILE: cannot be read as changes to the table in nano_banana_lab/adapters/gemini/models.toml"
 
@@ -65,6 +102,11 @@ def _about_what_is_missing(settings: Settings) -> Iterator[str]:
         yield "AUTH_ENABLED: this version has no sign-in yet; it must be false"
     if settings.trial_enabled:
         yield "TRIAL_ENABLED: this version has no trial quota yet; it must be false"
+
+
+def _about_the_language(settings: Settings) -> Iterator[str]:
+    if settings.default_language not in LANGUAGES:
+        yield f"DEFAULT_LANGUAGE: expected one of {', '.join(LANGUAGES)}"
 
 
 def _is_readable(models_file: Path) -> bool:

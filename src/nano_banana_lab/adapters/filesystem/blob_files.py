@@ -148,13 +148,20 @@ def begin(root: Path) -> None:
                 os.unlink(name, dir_fd=incoming)
 
 
+LEAST_FREE_BYTES = 64 * 1024 * 1024
+"""Three of the largest pictures; with less, the next one might be paid for and not fit."""
+
+
 def probe(root: Path) -> None:
-    """Raise OSError unless something can be written below the root."""
+    """Raise OSError unless something can be written below the root, and a few pictures would fit."""
     incoming = IncomingBlob(root)
     try:
         incoming.write(b"?")
+        space = os.statvfs(root)
     finally:
         incoming.discard()
+    if space.f_bavail * space.f_frsize < LEAST_FREE_BYTES:
+        raise OSError(errno.ENOSPC, "little space is left on the disk")
 
 
 def open_blob(root: Path, key: str) -> BlobFile:

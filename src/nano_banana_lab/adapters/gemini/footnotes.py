@@ -8,6 +8,9 @@ from typing import Any
 
 from nano_banana_lab.core.generation.generated_image import Grounding, SafetyRating, Source, Usage
 
+_MOST_TOKENS = 100_000_000
+"""More than any call can have; what claims more is not a count."""
+
 
 def usage_of(usage: Any, grounding: Any = None) -> Usage:
     """The model's own counts (GEMINI.md section 1.3)."""
@@ -70,7 +73,7 @@ def _is_image(item: Mapping[str, Any]) -> bool:
 
 
 def _count(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
+    return value if type(value) is int and 0 < value <= _MOST_TOKENS else 0
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

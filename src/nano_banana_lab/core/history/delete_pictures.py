@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nano_banana_lab.core.history.bookkeeping import leaving
 from nano_banana_lab.core.history.find_pictures import FindPictures
-from nano_banana_lab.core.history.keys import TRASH, sidecar_key, thumbnail_key
+from nano_banana_lab.core.history.keys import TRASH, record_key, sidecar_key, thumbnail_key
 from nano_banana_lab.core.history.picture import ImageNotFound, Picture
 from nano_banana_lab.core.shared.clock import Clock, milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId
@@ -21,10 +21,10 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, kw_only=True)
 class DeletePictures:
-    """Removes sidecar, record, picture and thumbnail, in this order.
+    """One commit takes the record out and puts the files in the trash; then they are removed.
 
-    Without its sidecar a picture cannot come back through a reindex;
-    from the commit on its files are in the trash, which `empty_trash` finishes if this process cannot.
+    A commit that is refused leaves everything as it was. From the commit on nobody sees the picture,
+    and what this process cannot remove `empty_trash` does later.
     """
 
     key_values: KeyValueStore
@@ -54,7 +54,6 @@ class DeletePictures:
     async def _delete(self, owner: OwnerId, id: str) -> bool:
         try:
             picture = await self.find.one(owner, id)
-            await self.blobs.delete(sidecar_key(picture.key))
             await self.key_values.commit(*leaving(picture, milliseconds(self.clock.now())))
         except (ImageNotFound, CommitRefused):
             return False
@@ -64,6 +63,12 @@ class DeletePictures:
     async def _remove_files_now_or_later(self, picture: Picture) -> None:
         try:
             await self._remove_files(picture.key)
+            if await self.key_values.get(record_key(picture.owner, picture.id)) is not None:
+                # A reindex read the sidecar before it was removed, and entered the picture again.
+                await self.key_values.commit(*leaving(picture, milliseconds(self.clock.now())))
+                await self.key_values.commit(IndexRemove(index=TRASH, member=picture.key))
+        except CommitRefused:
+            return
         except StoreUnavailable:
             logger.warning("the files of a deleted picture stay in the trash for now", extra={"key": picture.key})
 

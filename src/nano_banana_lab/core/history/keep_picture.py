@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from nano_banana_lab.core.history.bookkeeping import entering
@@ -14,7 +15,10 @@ from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore, StoreUn
 
 T = TypeVar("T")
 
-RETRY_AFTER_SECONDS = (0.2, 1.0)
+RETRY_AFTER_SECONDS = (0.2, 1.0, 2.0, 4.0, 8.0)
+"""Long enough for a Redis that restarts or fails over; what is being saved has cost money."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,8 @@ class KeepPicture:
 
     blobs: BlobStore
     key_values: KeyValueStore
+    unlisted: dict[str, Picture] = field(default_factory=dict, init=False)
+    """Pictures that are saved and that the key-value store was away too long to list, by their key."""
 
     async def __call__(self, picture: Picture, data: bytes, *, along_with: Sequence[Operation] = ()) -> None:
         """Save the picture, committing `along_with` in the same step as its line in the history.
@@ -34,10 +40,38 @@ class KeepPicture:
         `along_with` MUST hold a condition that refuses it when it is tried a second time.
         Raises `StoreUnavailable` when a store stays down, and `CommitRefused` when a condition of `along_with` fails.
         """
-        record, sidecar = encode_picture(picture), sidecar_key(picture.key)
-        await self._insist(lambda: self.blobs.put(sidecar, record, content_type="application/json"))
-        await self._insist(lambda: self.blobs.put(picture.key, data, content_type=picture.mime_type))
-        await self._insist(lambda: self._enter(picture, along_with))
+        try:
+            await self._insist(lambda: self._store(picture, data))
+        except StoreUnavailable:
+            logger.error("a picture that was paid for could not be stored", extra={"key": picture.key})  # noqa: TRY400
+            await self._forget_sidecar(picture)
+            raise
+        try:
+            await self._insist(lambda: self._enter(picture, along_with))
+        except StoreUnavailable:
+            logger.error("a picture is stored and not yet listed", extra={"key": picture.key})  # noqa: TRY400
+            self.unlisted[picture.key] = picture
+            raise
+
+    async def list_the_unlisted(self) -> int:
+        """Enter what could not be listed before, without what should have been committed along with it.
+
+        Says how many pictures that were. Raises `StoreUnavailable` while the store is still away.
+        """
+        listed = 0
+        for key, picture in list(self.unlisted.items()):
+            await self._enter(picture, ())
+            del self.unlisted[key]
+            listed += 1
+        return listed
+
+    async def _store(self, picture: Picture, data: bytes) -> None:
+        await self.blobs.put(sidecar_key(picture.key), encode_picture(picture), content_type="application/json")
+        await self.blobs.put(picture.key, data, content_type=picture.mime_type)
+
+    async def _forget_sidecar(self, picture: Picture) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            await self.blobs.delete(sidecar_key(picture.key))
 
     async def _enter(self, picture: Picture, along_with: Sequence[Operation]) -> None:
         try:

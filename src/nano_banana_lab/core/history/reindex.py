@@ -1,17 +1,17 @@
 """Rebuild the history from what is in the blob store."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nano_banana_lab.core.history.bookkeeping import entering, leaving
-from nano_banana_lab.core.history.keys import PICTURES, SUFFIXES
-from nano_banana_lab.core.history.picture import Picture, decode_picture
+from nano_banana_lab.core.history.keys import PICTURES, SUFFIXES, TRASH, listing, record_key
+from nano_banana_lab.core.history.picture import Mode, Picture, decode_picture
 from nano_banana_lab.core.shared.clock import milliseconds
+from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.operations import CommitRefused
-from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, KeyValueStore, read_blob
+from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, Entry, KeyValueStore, read_blob
 
 AT_ONCE = 16
 
@@ -27,16 +27,21 @@ class Trouble(StrEnum):
 
 @dataclass(kw_only=True)
 class ReindexReport:
-    """What was found: records entered anew, records already there, and files with their trouble."""
+    """What was found: records entered anew, already there, or without a picture, and files with their trouble."""
 
     restored: int = 0
     present: int = 0
+    ghosts: int = 0
+    owners: set[OwnerId] = field(default_factory=set)
     troubles: list[tuple[str, Trouble]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reindex:
-    """Enters every picture that has a sidecar and no record. Adds only; safe beside a running lab and when repeated."""
+    """Enters every picture that has a sidecar and no record, and takes out every record whose picture is gone.
+
+    Safe beside a running lab and when repeated.
+    """
 
     blobs: BlobStore
     key_values: KeyValueStore
@@ -47,14 +52,23 @@ class Reindex:
         Raises `StoreUnavailable`; what was restored until then stays.
         """
         report, batch = ReindexReport(), list[list[str]]()
+        deleted = await self._trash()
         async for keys in self._stems():
+            if deleted.intersection(keys):
+                continue
             batch.append(keys)
             if len(batch) == AT_ONCE:
                 await asyncio.gather(*(self._look_at(group, report) for group in batch))
                 batch.clear()
         await asyncio.gather(*(self._look_at(group, report) for group in batch))
+        for owner in sorted(report.owners):
+            await self._take_out_ghosts(owner, report)
         report.troubles.sort()
         return report
+
+    async def _trash(self) -> set[str]:
+        """The keys of pictures that are being deleted."""
+        return {entry.member async for entry in self._entries(TRASH)}
 
     async def _stems(self) -> AsyncIterator[list[str]]:
         """The keys of one name with any suffixes; they are neighbours because the listing is in order."""
@@ -81,6 +95,7 @@ class Reindex:
             picture = decode_picture(await read_blob(self.blobs, sidecar))
             if picture.key in pictures:
                 await self._enter(picture, sidecar, report)
+                report.owners.add(picture.owner)
             else:
                 report.troubles.append((sidecar, Trouble.NO_PICTURE))
         except BlobNotFound:
@@ -98,8 +113,37 @@ class Reindex:
             await self.blobs.head(sidecar)
             report.restored += 1
         except BlobNotFound:  # deleted between our reading the sidecar and entering the record
-            with contextlib.suppress(CommitRefused):  # or even after that
-                await self.key_values.commit(*leaving(picture, milliseconds(picture.created_at)))
+            await self._take_out(picture)
+
+    async def _take_out_ghosts(self, owner: OwnerId, report: ReindexReport) -> None:
+        """A store that lost its last moments still lists what was deleted in them."""
+        for index in (listing(owner), listing(owner, Mode.UPLOAD)):
+            async for entry in self._entries(index):
+                record = await self.key_values.get(record_key(owner, entry.member))
+                if record is not None and not await self._has_file(picture := decode_picture(record)):
+                    report.ghosts += await self._take_out(picture)
+
+    async def _entries(self, index: str) -> AsyncIterator[Entry]:
+        after: Entry | None = None
+        while (page := await self.key_values.page(index, limit=1000, newest_first=False, after=after)).entries:
+            for entry in page.entries:
+                yield entry
+            after = page.entries[-1]
+
+    async def _has_file(self, picture: Picture) -> bool:
+        try:
+            await self.blobs.head(picture.key)
+        except BlobNotFound:
+            return False
+        return True
+
+    async def _take_out(self, picture: Picture) -> bool:
+        """Say whether it was there; its files, if any are left, are put in the trash."""
+        try:
+            await self.key_values.commit(*leaving(picture, milliseconds(picture.created_at)))
+        except CommitRefused:
+            return False
+        return True
 
 
 def _stem(key: str) -> str:

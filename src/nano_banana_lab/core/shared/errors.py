@@ -59,6 +59,7 @@ FIELD_SENTENCES: Mapping[str, str] = {
     "missing": "This field is required.",
     "wrong_type": "Expected {expected}, got {got}.",
     "invalid_json": "The body is not valid JSON.",
+    "incomplete": "The body ended too early.",
     "blank": "This field must not be empty.",
     "too_long": "At most {most} characters are allowed.",
     "too_short": "At least {least} characters are needed.",
@@ -71,6 +72,7 @@ FIELD_SENTENCES: Mapping[str, str] = {
     "bad_cursor": "This cursor was not issued for this list.",
     "bad_time": "Expected an RFC 3339 time such as 2026-11-22T14:03:05Z.",
     "bad_characters": "This must be printable ASCII.",
+    "not_unicode": "This is not valid Unicode.",
     "invalid": "This value is not valid.",
 }
 """Every way a field can be wrong, in English; the sentences are the keys of the translations."""
