@@ -163,3 +163,13 @@ def test_chatty_libraries_are_quiet_even_when_debugging(configured: Any) -> None
         logging.getLogger(name).info("POST https://... with everything")
 
     assert written() == ""
+
+
+def test_what_a_terminal_would_obey_is_shown_instead(configured: Any) -> None:
+    log = configured()
+    logger.info("request", extra={"path": "/\x1b]0;pwn\x07", "agent": "two\u2028lines"})
+    written = log()
+
+    assert r"/\x1b]0;pwn\x07" in written
+    assert r"two\u2028lines" in written
+    assert "\x1b" not in written
