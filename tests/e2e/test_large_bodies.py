@@ -1,7 +1,6 @@
 """Bodies of many megabytes, in both directions."""
 
 import asyncio
-import contextlib
 import io
 from collections.abc import AsyncIterator
 
@@ -78,15 +77,11 @@ async def test_the_thumbnail_of_a_large_picture_is_small(client: httpx.AsyncClie
 
 
 async def test_a_request_whose_headers_never_end_is_cut_off(client: httpx.AsyncClient) -> None:
-    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    _, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: lab\r\nX-Endless: ")
-    with contextlib.suppress(ConnectionError):
-        for _ in range(20):
+    with pytest.raises(ConnectionError):
+        for _ in range(200):
             writer.write(MEGABYTE)
             await writer.drain()
-    with contextlib.suppress(ConnectionError):
-        assert await reader.read() == b""
-    writer.close()
 
-    assert writer.transport.is_closing()
     assert (await client.get("/api/health/live")).status_code == 200
