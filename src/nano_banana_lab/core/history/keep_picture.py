@@ -11,7 +11,7 @@ from nano_banana_lab.core.history.bookkeeping import entering
 from nano_banana_lab.core.history.keys import sidecar_key
 from nano_banana_lab.core.history.picture import Picture, encode_picture
 from nano_banana_lab.core.storage.operations import CommitRefused, Operation
-from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore, StoreUnavailable
+from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, KeyValueStore, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -60,9 +60,10 @@ class KeepPicture:
         """
         listed = 0
         for key, picture in list(self.unlisted.items()):
-            await self._enter(picture, ())
+            if await self._is_stored(sidecar_key(key)):  # else it was entered by a reindex and deleted since
+                await self._enter(picture, ())
+                listed += 1
             del self.unlisted[key]
-            listed += 1
         return listed
 
     async def _store(self, picture: Picture, data: bytes) -> None:
@@ -70,8 +71,17 @@ class KeepPicture:
         await self.blobs.put(picture.key, data, content_type=picture.mime_type)
 
     async def _forget_sidecar(self, picture: Picture) -> None:
+        """Unless the bytes arrived although the store's answer did not."""
         with contextlib.suppress(StoreUnavailable):
-            await self.blobs.delete(sidecar_key(picture.key))
+            if not await self._is_stored(picture.key):
+                await self.blobs.delete(sidecar_key(picture.key))
+
+    async def _is_stored(self, key: str) -> bool:
+        try:
+            await self.blobs.head(key)
+        except BlobNotFound:
+            return False
+        return True
 
     async def _enter(self, picture: Picture, along_with: Sequence[Operation]) -> None:
         try:

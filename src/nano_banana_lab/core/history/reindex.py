@@ -51,24 +51,21 @@ class Reindex:
 
         Raises `StoreUnavailable`; what was restored until then stays.
         """
-        report, batch = ReindexReport(), list[list[str]]()
-        deleted = await self._trash()
+        report, batch, seen = ReindexReport(), list[list[str]](), set[str]()
+        deleted = {entry.member async for page in self._pages(TRASH) for entry in page}
         async for keys in self._stems():
             if deleted.intersection(keys):
                 continue
+            seen.update(keys)
             batch.append(keys)
             if len(batch) == AT_ONCE:
                 await asyncio.gather(*(self._look_at(group, report) for group in batch))
                 batch.clear()
         await asyncio.gather(*(self._look_at(group, report) for group in batch))
         for owner in sorted(report.owners):
-            await self._take_out_ghosts(owner, report)
+            await self._take_out_ghosts(owner, seen, report)
         report.troubles.sort()
         return report
-
-    async def _trash(self) -> set[str]:
-        """The keys of pictures that are being deleted."""
-        return {entry.member async for entry in self._entries(TRASH)}
 
     async def _stems(self) -> AsyncIterator[list[str]]:
         """The keys of one name with any suffixes; they are neighbours because the listing is in order."""
@@ -115,19 +112,19 @@ class Reindex:
         except BlobNotFound:  # deleted between our reading the sidecar and entering the record
             await self._take_out(picture)
 
-    async def _take_out_ghosts(self, owner: OwnerId, report: ReindexReport) -> None:
+    async def _take_out_ghosts(self, owner: OwnerId, seen: set[str], report: ReindexReport) -> None:
         """A store that lost its last moments still lists what was deleted in them."""
         for index in (listing(owner), listing(owner, Mode.UPLOAD)):
-            async for entry in self._entries(index):
-                record = await self.key_values.get(record_key(owner, entry.member))
-                if record is not None and not await self._has_file(picture := decode_picture(record)):
-                    report.ghosts += await self._take_out(picture)
+            async for page in self._pages(index):
+                records = await self.key_values.get_many([record_key(owner, entry.member) for entry in page])
+                for picture in (decode_picture(record) for record in records if record is not None):
+                    if picture.key not in seen and not await self._has_file(picture):
+                        report.ghosts += await self._take_out(picture)
 
-    async def _entries(self, index: str) -> AsyncIterator[Entry]:
+    async def _pages(self, index: str) -> AsyncIterator[tuple[Entry, ...]]:
         after: Entry | None = None
         while (page := await self.key_values.page(index, limit=1000, newest_first=False, after=after)).entries:
-            for entry in page.entries:
-                yield entry
+            yield page.entries
             after = page.entries[-1]
 
     async def _has_file(self, picture: Picture) -> bool:
