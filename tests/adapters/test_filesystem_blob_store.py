@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import shutil
 import sys
 import threading
 import time
@@ -229,6 +230,16 @@ class TestTrouble:
             await store.head(PICTURE)
         with pytest.raises(StoreUnavailable):
             await keys_of(store)
+
+    async def test_a_root_that_goes_away_is_not_made_anew(self, store, root):
+        await store.put("x.png", b"x", content_type="image/png")
+        shutil.rmtree(root)
+
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+        with pytest.raises(StoreUnavailable):
+            await store.put("y.png", b"y", content_type="image/png")
+        assert not root.exists()
 
     async def test_a_full_disk_is_an_unavailable_store_and_keeps_the_old_blob(self, store, root):
         await keep(store)

@@ -113,7 +113,6 @@ class IncomingBlob:
         return self._file.fileno()
 
     def _create(self) -> int:
-        self._root.mkdir(parents=True, exist_ok=True)
         with _folder(self._root, [INCOMING], create=True) as incoming:
             return os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=incoming)
 
@@ -139,7 +138,10 @@ class IncomingBlob:
 
 
 def begin(root: Path) -> None:
-    """Create the root if it is missing, and remove what killed writers left behind."""
+    """Create the root if it is missing, and remove what killed writers left behind.
+
+    Only at first: a root that vanishes later is a disk that was unmounted, and nothing may be written beneath it.
+    """
     root.mkdir(parents=True, exist_ok=True)
     with suppress(OSError), _folder(root, [INCOMING]) as incoming:
         for name in os.listdir(incoming):  # noqa: PTH208 - an open folder has no path

@@ -119,6 +119,7 @@ class FilesystemBlobStore:
         return None
 
     async def ping(self) -> None:
+        await self._begin()
         await self._disk.run(probe, self._root)
 
     async def _make_many_folders(self, names: Sequence[str]) -> None:
