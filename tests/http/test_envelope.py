@@ -158,3 +158,10 @@ async def test_every_answer_is_quiet_about_what_runs_the_service(refusing: Any) 
         headers = (await refusing.get(path)).headers
         assert "server" not in headers
         assert "x-powered-by" not in headers
+
+
+async def test_where_get_is_allowed_so_is_head(client: Any) -> None:
+    response = await client.put("/api/history/stats")
+
+    assert response.status_code == 405
+    assert {"GET", "HEAD"} <= {method.strip() for method in response.headers["allow"].split(",")}

@@ -152,7 +152,7 @@ def framework_error(request: Request[Any, Any, Any], error: HTTPException) -> Re
             return unexpected(request, error)
     response = problem_response(request, problem)
     if allow := (error.headers or {}).get("allow"):
-        response.headers["Allow"] = allow
+        response.headers["Allow"] = allow.replace("GET", "GET, HEAD")  # the envelope answers HEAD wherever GET is
     return response
 
 
