@@ -73,6 +73,8 @@ FIELD_SENTENCES: Mapping[str, str] = {
     "bad_time": "Expected an RFC 3339 time such as 2026-11-22T14:03:05Z.",
     "bad_characters": "This must be printable ASCII.",
     "not_unicode": "This is not valid Unicode.",
+    "redirect_not_allowed": "This address is not on the list of allowed redirects.",
+    "used_for_another_request": "This key was used for another request before; send a new one.",
     "invalid": "This value is not valid.",
 }
 """Every way a field can be wrong, in English; the sentences are the keys of the translations."""

@@ -4,8 +4,8 @@ import socket
 
 import click
 
+from nano_banana_lab.testing.asgi_server import server_of
 from nano_banana_lab.testing.gemini.app import GeminiApp
-from nano_banana_lab.testing.gemini.server import server_of
 
 
 @click.command()

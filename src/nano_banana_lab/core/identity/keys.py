@@ -1,0 +1,11 @@
+"""Where sign-in keeps what it must remember."""
+
+
+def state_key(state: str) -> str:
+    """The value of a sign-in that was begun and not yet finished."""
+    return f"identity/state/{state}"
+
+
+def revoked_key(token_id: str) -> str:
+    """The value that says a token no longer holds, until it would have expired anyway."""
+    return f"identity/revoked/{token_id}"

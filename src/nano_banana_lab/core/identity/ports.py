@@ -1,0 +1,92 @@
+"""What sign-in needs from outside: somebody who vouches for users, and tokens that cannot be forged.
+
+AuthenticationFailed        no token, or one that does not hold; sign-in did not succeed
+ └── SignInFailed           the provider did not vouch for anybody
+SignInUnavailable           sign-in is not configured, or the provider does not answer
+NotAllowed                  known, but not allowed to do this
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from nano_banana_lab.core.identity.user import User
+from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.core.shared.secrets import Secret
+
+
+class AuthenticationFailed(LabError):
+    """There is no token, or it is malformed, forged, expired or revoked; a caller learns no more than that."""
+
+    code = "authentication_failed"
+    sentence = "Please sign in; the token is missing, expired or not valid."
+
+
+class SignInFailed(AuthenticationFailed):
+    """The sign-in was not begun here, took too long, was tried twice, or the provider refused it."""
+
+    sentence = "Signing in did not succeed; please start again."
+
+
+class SignInUnavailable(LabError):
+    """Nobody can sign in right now: it is not configured, or the provider does not answer."""
+
+    code = "service_unavailable"
+    sentence = "Signing in is not possible here right now."
+
+
+class NotAllowed(LabError):
+    """Known, but not allowed to do this."""
+
+    code = "authorization_failed"
+    sentence = "You are not allowed to do this."
+
+
+class IdentityProvider(Protocol):
+    """Somebody who knows users and vouches for them by OAuth 2.0 with PKCE (RFC 6749, RFC 7636).
+
+    MUST be safe to use from any number of tasks at once.
+    """
+
+    def authorization_url(self, *, state: str, challenge: str, redirect_uri: str | None) -> str:
+        """Where the user's browser goes to agree. Asks nobody.
+
+        `challenge` is the S256 challenge of the verifier that `identify` will be given;
+        `redirect_uri` is where the provider sends the browser afterwards, None: where it is registered to.
+        """
+        ...
+
+    async def identify(self, *, code: str, verifier: str, redirect_uri: str | None) -> User:
+        """Who agreed. `redirect_uri` is the one that `authorization_url` was given.
+
+        MUST raise `SignInFailed` for a code that is unknown, used before, expired, or was not issued for this verifier.
+        MUST raise `SignInUnavailable` within 10 seconds when the provider cannot be reached or makes no sense,
+        and when the lab itself is to blame: it is not registered there as it says, or names another `redirect_uri`.
+        MUST NOT put the code, the verifier or any credential into an error.
+        """
+        ...
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token says: whom it names, its own `id`, and until when it holds."""
+
+    id: str
+    user: User
+    expires_at: datetime
+
+
+class TokenIssuer(Protocol):
+    """Makes tokens that only holders of the same secret can make. Asks nobody, so it works while stores are down."""
+
+    def issue(self, user: User) -> tuple[Secret, Claims]:
+        """A new token for the user, and what it says. No two tokens have the same id."""
+        ...
+
+    def read(self, token: str) -> Claims:
+        """What the token says.
+
+        MUST raise `AuthenticationFailed` for whatever was not issued with the same secret by the same algorithm,
+        is malformed in any way, or has expired. Clocks may be 30 seconds apart.
+        """
+        ...
