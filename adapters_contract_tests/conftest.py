@@ -18,10 +18,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 rows[_row(Path(path), names[0])][outcome] += 1
     if rows:
         terminalreporter.section("contracts")
-        terminalreporter.line(f"{'port':<16}{'adapter':<14}" + "".join(f"{outcome:>9}" for outcome in OUTCOMES))
+        terminalreporter.line(f"{'port':<18}{'adapter':<14}" + "".join(f"{outcome:>9}" for outcome in OUTCOMES))
         for (port, adapter), counts in sorted(rows.items()):
             numbers = "".join(f"{counts[outcome] or '-':>9}" for outcome in OUTCOMES)
-            terminalreporter.line(f"{port:<16}{adapter:<14}{numbers}")
+            terminalreporter.line(f"{port:<18}{adapter:<14}{numbers}")
 
 
 def _row(path: Path, test_class: str) -> tuple[str, str]:

@@ -24,6 +24,10 @@ from nano_banana_lab.core.history.reindex import Reindex
 from nano_banana_lab.core.history.statistics import Statistics
 from nano_banana_lab.core.history.thumbnail import Thumbnail
 from nano_banana_lab.core.identity.caller import Caller
+from nano_banana_lab.core.quota.ledger import Ledger
+from nano_banana_lab.core.quota.policy import QuotaPolicy
+from nano_banana_lab.core.quota.trial import Trial
+from nano_banana_lab.core.quota.usage import ReadUsage
 from nano_banana_lab.core.shared.clock import from_milliseconds, milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId, new_id
 from nano_banana_lab.core.shared.secrets import ApiKey
@@ -44,12 +48,16 @@ class Lab:
     model: ScriptedImageModel = field(default_factory=ScriptedImageModel)
     keyed: ScriptedImageModel = field(default_factory=ScriptedImageModel)
     tools: Any = field(default_factory=PillowPictureTools)
+    renew_after: float = 15.0
+    policy: QuotaPolicy = field(default_factory=QuotaPolicy)
     admission: Admission = field(default_factory=lambda: Admission(concurrent=8, waiting=8))
 
     def __post_init__(self) -> None:
         self.key_values = self.key_values or MemoryKeyValueStore(self.clock)
         self.blobs = self.blobs or MemoryBlobStore(self.clock)
         self.paid_calls = PaidCalls()
+        self.usage = ReadUsage(policy=self.policy, key_values=self.key_values, clock=self.clock)
+        self.ledger = Ledger(policy=self.policy, key_values=self.key_values, usage=self.usage, clock=self.clock)
         self.keep = KeepPicture(blobs=self.blobs, key_values=self.key_values)
         self.find = FindPictures(key_values=self.key_values)
         self.statistics = Statistics(key_values=self.key_values)
@@ -62,6 +70,7 @@ class Lab:
                 tools=self.tools,
                 keep=self.keep,
                 stores=StoreWatch(self.key_values, self.blobs),
+                trial=Trial(ledger=self.ledger, renew_after=self.renew_after),
                 admission=self.admission,
                 paid_calls=self.paid_calls,
                 clock=self.clock,

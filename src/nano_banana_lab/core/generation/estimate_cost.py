@@ -6,7 +6,8 @@ from nano_banana_lab.core.generation.generated_image import Usage
 from nano_banana_lab.core.generation.image_request import Resolution
 from nano_banana_lab.core.generation.model_card import ModelCard
 from nano_banana_lab.core.history.picture import Mode
-from nano_banana_lab.core.quota.modes import QUOTA_MODES, quota_mode_of
+from nano_banana_lab.core.quota.modes import quota_mode_of
+from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.shared.errors import ValidationFailed
 
 TYPICAL = Usage(prompt_tokens=32, output_tokens=652, thinking_tokens=748)
@@ -29,7 +30,9 @@ class CostEstimate(msgspec.Struct, frozen=True, kw_only=True):
     quota_cost: int
 
 
-def estimate_cost(card: ModelCard, mode: Mode, resolution: Resolution, count: int) -> CostEstimate:
+def estimate_cost(
+    card: ModelCard, policy: QuotaPolicy, *, mode: Mode, resolution: Resolution, count: int
+) -> CostEstimate:
     """From the model's price table and typical token counts; the true cost is known from each answer.
 
     Raises `ValidationFailed` for a resolution the model does not offer.
@@ -52,5 +55,5 @@ def estimate_cost(card: ModelCard, mode: Mode, resolution: Resolution, count: in
         count=count,
         estimated_cost_usd=round(count * card.cost_usd(usage), 6),
         estimated_tokens=count * (usage.prompt_tokens + usage.output_tokens + usage.thinking_tokens),
-        quota_cost=count * QUOTA_MODES[quota_mode_of(mode, resolution)].cost,
+        quota_cost=count * policy.modes[quota_mode_of(mode, resolution)].cost,
     )

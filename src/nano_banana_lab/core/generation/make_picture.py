@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -19,9 +21,14 @@ from nano_banana_lab.core.history.keep_picture import KeepPicture
 from nano_banana_lab.core.history.keys import picture_key
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.history.ports import InvalidImage, PictureTools
+from nano_banana_lab.core.quota.modes import quota_mode_of
+from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId, new_id
+from nano_banana_lab.core.storage.operations import CommitRefused, Operation
 from nano_banana_lab.core.storage.store_watch import StoreWatch
+
+logger = logging.getLogger(__name__)
 
 
 class NewPicture(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +51,16 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class MakePicture:
-    """Admit, generate, save. Once the model has been asked, the picture is kept even if the caller has gone."""
+    """Reserve, admit, generate, save. Once the model has been asked, the picture is kept even if the caller has gone.
+
+    Whatever ends without a stored picture gives the reserved trial points back.
+    """
 
     models: ImageModels
     tools: PictureTools
     keep: KeepPicture
     stores: StoreWatch
+    trial: Trial
     admission: Admission
     paid_calls: PaidCalls
     clock: Clock
@@ -57,13 +68,21 @@ class MakePicture:
     async def __call__(self, order: Order) -> NewPicture:
         """Make the picture and keep it.
 
-        Raises `ValidationFailed` for settings the model does not offer, `Overloaded`, `ShuttingDown`,
+        Raises `ValidationFailed` for settings the model does not offer, `TrialRefused`, `Overloaded`, `ShuttingDown`,
         `StoreUnavailable` before anything is paid when a store is down, and every `GenerationError`.
         """
         self.models.paid_by(order.request.api_key).card.check(order.request.settings)
         return await self.paid_calls.run(self._to_the_end(order))
 
     async def _to_the_end(self, order: Order) -> NewPicture:
+        price = quota_mode_of(order.mode, order.request.settings.resolution)
+        own_key = order.request.api_key is not None
+        async with self.trial.picture(order.owner, price, own_key=own_key) as settlement:
+            picture, answer = await self._generated(order)
+            await self._save(picture, answer.data, settlement)
+        return NewPicture(picture=picture, answer=answer, request=order.request)
+
+    async def _generated(self, order: Order) -> tuple[Picture, GeneratedImage]:
         async with self.admission.place(order.owner):
             if self.paid_calls.closed:  # since this order began to wait
                 raise ShuttingDown
@@ -72,9 +91,15 @@ class MakePicture:
             started = time.perf_counter()
             answer = await model.generate(order.request)
             duration = round(time.perf_counter() - started, 3)
-        picture = await self._picture(order, answer, model.card, duration)
-        await self.keep(picture, answer.data)
-        return NewPicture(picture=picture, answer=answer, request=order.request)
+        return await self._picture(order, answer, model.card, duration), answer
+
+    async def _save(self, picture: Picture, data: bytes, settlement: Sequence[Operation]) -> None:
+        try:
+            await self.keep(picture, data, along_with=settlement)
+        except CommitRefused:
+            # This process was so slow to renew its reservation that the points went back: a gift rather than a lost picture.
+            logger.warning("a picture is kept that the trial was not charged for", extra={"key": picture.key})
+            await self.keep.enter(picture)
 
     async def _picture(self, order: Order, answer: GeneratedImage, card: ModelCard, duration: float) -> Picture:
         try:

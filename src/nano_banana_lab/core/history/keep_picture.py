@@ -38,7 +38,8 @@ class KeepPicture:
         """Save the picture, committing `along_with` in the same step as its line in the history.
 
         `along_with` MUST hold a condition that refuses it when it is tried a second time.
-        Raises `StoreUnavailable` when a store stays down, and `CommitRefused` when a condition of `along_with` fails.
+        Raises `StoreUnavailable` when a store stays down, and `CommitRefused` when a condition of `along_with` fails;
+        then the files are there, and `enter` lists them without it.
         """
         try:
             await self._insist(lambda: self._store(picture, data))
@@ -46,6 +47,10 @@ class KeepPicture:
             logger.error("a picture that was paid for could not be stored", extra={"key": picture.key})  # noqa: TRY400
             await self._forget_sidecar(picture)
             raise
+        await self.enter(picture, along_with=along_with)
+
+    async def enter(self, picture: Picture, *, along_with: Sequence[Operation] = ()) -> None:
+        """List a picture whose files are saved. Raises what the call itself raises."""
         try:
             await self._insist(lambda: self._enter(picture, along_with))
         except StoreUnavailable:

@@ -11,7 +11,7 @@ from nano_banana_lab.core.history.picture import Mode, Picture, decode_picture
 from nano_banana_lab.core.shared.clock import milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.operations import CommitRefused
-from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, Entry, KeyValueStore, read_blob
+from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, KeyValueStore, pages, read_blob
 
 AT_ONCE = 16
 
@@ -52,7 +52,7 @@ class Reindex:
         Raises `StoreUnavailable`; what was restored until then stays.
         """
         report, batch, seen = ReindexReport(), list[list[str]](), set[str]()
-        deleted = {entry.member async for page in self._pages(TRASH) for entry in page}
+        deleted = {entry.member async for page in pages(self.key_values, TRASH) for entry in page}
         async for keys in self._stems():
             if deleted.intersection(keys):
                 continue
@@ -115,17 +115,11 @@ class Reindex:
     async def _take_out_ghosts(self, owner: OwnerId, seen: set[str], report: ReindexReport) -> None:
         """A store that lost its last moments still lists what was deleted in them."""
         for index in (listing(owner), listing(owner, Mode.UPLOAD)):
-            async for page in self._pages(index):
+            async for page in pages(self.key_values, index):
                 records = await self.key_values.get_many([record_key(owner, entry.member) for entry in page])
                 for picture in (decode_picture(record) for record in records if record is not None):
                     if picture.key not in seen and not await self._has_file(picture):
                         report.ghosts += await self._take_out(picture)
-
-    async def _pages(self, index: str) -> AsyncIterator[tuple[Entry, ...]]:
-        after: Entry | None = None
-        while (page := await self.key_values.page(index, limit=1000, newest_first=False, after=after)).entries:
-            yield page.entries
-            after = page.entries[-1]
 
     async def _has_file(self, picture: Picture) -> bool:
         try:

@@ -35,3 +35,10 @@ def quota_mode_of(mode: Mode, resolution: str) -> str:
             return "blend"
         case _:
             return mode.value
+
+
+def quota_mode_named(name: str, resolution: str) -> str | None:
+    """The key of the price list for what a client calls a mode: `basic` with a resolution, or a key itself."""
+    if name in QUOTA_MODES:
+        return name
+    return quota_mode_of(Mode(name), resolution) if name in set(Mode) - {Mode.UPLOAD} else None

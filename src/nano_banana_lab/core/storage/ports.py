@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from nano_banana_lab.core.shared.errors import LabError
-from nano_banana_lab.core.storage.operations import Operation
+from nano_banana_lab.core.storage.operations import MAX_AT_ONCE, Operation
 
 
 class StoreUnavailable(LabError):
@@ -204,3 +204,11 @@ class BlobStore(Protocol):
 async def read_blob(store: BlobStore, key: str) -> bytes:
     """The whole blob in memory; for small ones. Raises `BlobNotFound`."""
     return b"".join([chunk async for chunk in await store.open(key)])
+
+
+async def pages(store: KeyValueStore, index: str) -> AsyncIterator[tuple[Entry, ...]]:
+    """The whole index in pages of up to 1000 entries, lowest score first; an entry that moves up meanwhile may come again."""
+    after: Entry | None = None
+    while (page := await store.page(index, limit=MAX_AT_ONCE, newest_first=False, after=after)).entries:
+        yield page.entries
+        after = page.entries[-1]

@@ -1,0 +1,119 @@
+"""The trial's book: points are set aside, then spent with the picture or given back, each exactly once."""
+
+import contextlib
+from dataclasses import dataclass
+
+import msgspec
+
+from nano_banana_lab.core.quota.policy import QuotaPolicy
+from nano_banana_lab.core.quota.refusals import (
+    CooldownActive,
+    LimitReached,
+    PoolExhausted,
+    PromptLimitReached,
+)
+from nano_banana_lab.core.quota.reservation import (
+    RESERVATIONS,
+    Reservation,
+    day_of,
+    forgiving_a_prompt_call,
+    releasing,
+    renewing,
+    reservation_key,
+    reserving,
+    taking_a_prompt_call,
+)
+from nano_banana_lab.core.quota.usage import ReadUsage
+from nano_banana_lab.core.shared.clock import Clock, milliseconds
+from nano_banana_lab.core.shared.ids import OwnerId, new_id
+from nano_banana_lab.core.storage.operations import CommitRefused, IndexRemove
+from nano_banana_lab.core.storage.ports import KeyValueStore
+
+AT_ONCE = 100
+
+REFUSALS = (PoolExhausted, LimitReached, CooldownActive)
+"""By the position at which `reserving` is refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Every change is one atomic commit, so the counters are always the points spent and those set aside.
+
+    A reservation is a lease of a minute that its process renews. When the process dies the lease runs out,
+    and whichever process notices first gives the points back.
+    """
+
+    policy: QuotaPolicy
+    key_values: KeyValueStore
+    usage: ReadUsage
+    clock: Clock
+
+    async def reserve(self, owner: OwnerId, mode: str, *, count: int = 1) -> list[Reservation]:
+        """Set aside the points of `count` pictures of one mode of the price list, all or none, and begin one cooldown.
+
+        Raises `PoolExhausted`, `LimitReached` or `CooldownActive`, and `StoreUnavailable`: no store, no generation.
+        """
+        now, price = self.clock.now(), self.policy.modes[mode]
+        cooldown = self.policy.cooldown_seconds
+        until = milliseconds(now) + cooldown * 1000 if cooldown else None
+        first = Reservation(
+            id=new_id(), owner=owner, mode=mode, cost=price.cost, date=day_of(now), cooldown_until=until
+        )
+        others = [msgspec.structs.replace(first, id=new_id(), cooldown_until=None) for _ in range(count - 1)]
+        try:
+            await self.key_values.commit(*reserving([first, *others], price, self.policy, now))
+        except CommitRefused as refused:
+            raise REFUSALS[refused.position](await self.usage(owner), mode) from None
+        return [first, *others]
+
+    async def renew(self, reservation: Reservation) -> bool:
+        """Another minute for a picture that is still being made; False when the reservation is gone."""
+        try:
+            await self.key_values.commit(*renewing(reservation, self.clock.now()))
+        except CommitRefused:
+            return False
+        return True
+
+    async def release(self, reservation: Reservation) -> bool:
+        """Give the points back, and the cooldown it began; False when it was released or settled before."""
+        operations = releasing(reservation)
+        while True:
+            try:
+                await self.key_values.commit(*operations)
+            except CommitRefused as refused:
+                if refused.position == 0:
+                    return False
+                del operations[refused.position]  # the day's counters or the cooldown are gone: nothing to give back to
+            else:
+                return True
+
+    async def release_expired(self) -> int:
+        """Release what nobody renewed in time, and say how many that were; any number of processes may do so at once."""
+        released, now = 0, milliseconds(self.clock.now())
+        while (
+            page := await self.key_values.page(RESERVATIONS, limit=AT_ONCE, newest_first=False, max_score=now)
+        ).entries:
+            for entry in page.entries:
+                released += await self._release_by_id(entry.member)
+        return released
+
+    async def take_prompt_call(self, owner: OwnerId) -> str:
+        """Count a prompt-writing call, which costs no points; says on which day. Raises `PromptLimitReached`."""
+        now = self.clock.now()
+        try:
+            await self.key_values.commit(*taking_a_prompt_call(owner, now, self.policy.prompt_limit))
+        except CommitRefused:
+            raise PromptLimitReached(await self.usage(owner)) from None
+        return day_of(now)
+
+    async def forgive_prompt_call(self, owner: OwnerId, date: str) -> None:
+        """Uncount a call of that day that wrote nothing."""
+        with contextlib.suppress(CommitRefused):  # the day's counters are gone
+            await self.key_values.commit(forgiving_a_prompt_call(owner, date))
+
+    async def _release_by_id(self, id: str) -> bool:
+        kept = await self.key_values.get(reservation_key(id))
+        if kept is None:  # settled or released since the page was read
+            await self.key_values.commit(IndexRemove(index=RESERVATIONS, member=id))
+            return False
+        return await self.release(msgspec.json.decode(kept, type=Reservation))

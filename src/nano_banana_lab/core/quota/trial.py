@@ -1,0 +1,85 @@
+"""Pay for what a user makes out of the trial's points, around the work itself."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from nano_banana_lab.core.quota.ledger import Ledger
+from nano_banana_lab.core.quota.reservation import Reservation, settling
+from nano_banana_lab.core.shared.ids import OwnerId
+from nano_banana_lab.core.storage.operations import Operation
+from nano_banana_lab.core.storage.ports import StoreUnavailable
+
+RENEW_AFTER_SECONDS = 15.0
+"""A lease of 60 seconds survives two renewals that fail."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Whoever brings a key of their own pays for themselves, and nothing of that is counted."""
+
+    ledger: Ledger
+    renew_after: float = RENEW_AFTER_SECONDS
+
+    def pays(self, *, own_key: bool) -> bool:
+        """Whether the trial's rules apply to a request."""
+        return self.ledger.policy.enabled and not own_key
+
+    @asynccontextmanager
+    async def picture(self, owner: OwnerId, mode: str, *, own_key: bool) -> AsyncIterator[Sequence[Operation]]:
+        """Points are set aside while the body runs, and given back with the cooldown when it raises.
+
+        The body gets the operations that spend the points, to be committed together with the picture;
+        their first one refuses when the points were given back meanwhile.
+        Raises `TrialRefused` and `StoreUnavailable` before the body.
+        """
+        if not self.pays(own_key=own_key):
+            yield ()
+            return
+        [reservation] = await self.ledger.reserve(owner, mode)
+        renewals = asyncio.create_task(self._keep_renewing(reservation))
+        try:
+            yield settling(reservation)
+        except BaseException:
+            await self._give_back(reservation)
+            raise
+        finally:
+            renewals.cancel()
+
+    @asynccontextmanager
+    async def prompt_call(self, owner: OwnerId, *, own_key: bool) -> AsyncIterator[None]:
+        """One prompt-writing call is counted, and uncounted when the body raises.
+
+        Raises `PromptLimitReached` and `StoreUnavailable` before the body.
+        """
+        if not self.pays(own_key=own_key):
+            yield
+            return
+        date = await self.ledger.take_prompt_call(owner)
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(StoreUnavailable):
+                await self.ledger.forgive_prompt_call(owner, date)
+            raise
+
+    async def _keep_renewing(self, reservation: Reservation) -> None:
+        """Until cancelled, or the reservation is gone."""
+        while True:
+            await asyncio.sleep(self.renew_after)
+            with contextlib.suppress(StoreUnavailable):
+                if not await self.ledger.renew(reservation):
+                    return
+
+    async def _give_back(self, reservation: Reservation) -> None:
+        try:
+            await self.ledger.release(reservation)
+        except StoreUnavailable:
+            logger.warning(
+                "trial points are given back when their lease runs out", extra={"reservation": reservation.id}
+            )
