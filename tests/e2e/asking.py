@@ -12,9 +12,25 @@ from nano_banana_lab.testing.lab_process import LabProcess
 HISTORY_PAGE = 100
 
 
-def visiting(lab: LabProcess, *, seconds: float = 60) -> httpx.AsyncClient:
+def visiting(lab: LabProcess, *, seconds: float = 60, token: str | None = None) -> httpx.AsyncClient:
     """A client of this lab; a request that takes longer than `seconds` fails the test."""
-    return _client(lab.url, seconds)
+    client = _client(lab.url, seconds)
+    if token is not None:
+        client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
+async def guest_token(lab: LabProcess) -> str:
+    """The token of somebody new, where guests are let in."""
+    async with visiting(lab) as visitor:
+        answer = (await visitor.post("/api/auth/guest")).raise_for_status()
+    token: str = answer.json()["access_token"]
+    return token
+
+
+async def quota(client: httpx.AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = (await client.get("/api/quota")).raise_for_status().json()
+    return found
 
 
 async def generate(

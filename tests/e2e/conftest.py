@@ -38,6 +38,7 @@ def gemini_settings(gemini: GeminiDouble) -> dict[str, str]:
         "GOOGLE_API_KEY": "the-key-of-the-operator",
         "GOOGLE_GEMINI_BASE_URL": gemini.url,
         "RETRY_DELAYS": "0.01,0.01,0.01",
+        "RATE_LIMIT_ENABLED": "false",
     }
 
 

@@ -12,6 +12,7 @@ from dishka import Provider, Scope
 from litestar import Litestar
 
 from nano_banana_lab.adapters.memory.blob_store import MemoryBlobStore
+from nano_banana_lab.adapters.memory.identity_provider import MemoryIdentityProvider
 from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
@@ -19,6 +20,7 @@ from nano_banana_lab.core.history.keep_picture import KeepPicture
 from nano_banana_lab.core.history.keys import picture_key
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
+from nano_banana_lab.core.identity.ports import IdentityProvider
 from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.shared.ids import ANONYMOUS, OwnerId, new_id
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
@@ -44,6 +46,8 @@ class Service:
     blobs: Any = None
     model: ScriptedImageModel = field(default_factory=ScriptedImageModel)
     keyed: ScriptedImageModel = field(default_factory=ScriptedImageModel)
+    identify: IdentifyOwner | None = field(default_factory=OwnerByToken)  # None: as the settings say
+    github: MemoryIdentityProvider | None = None  # None: as the settings say
     app: Litestar = field(init=False)
     client: httpx.AsyncClient = field(init=False)
 
@@ -60,9 +64,11 @@ class Service:
             (self.key_values, KeyValueStore),
             (self.blobs, BlobStore),
             (ImageModels(default=self.model, keyed=self.keyed), ImageModels),
-            (OwnerByToken(), IdentifyOwner),
+            (self.identify, IdentifyOwner),
+            (self.github, IdentityProvider | None),
         ):
-            provider.provide(_given(instance), provides=port, override=True)
+            if instance is not None:
+                provider.provide(_given(instance), provides=port, override=True)
         return provider
 
     @property
@@ -110,7 +116,7 @@ OpenService = Callable[..., AbstractAsyncContextManager[Service]]
 
 def _service(options: dict[str, Any]) -> Service:
     """Upper-case options are settings of the application, the others replace what stands behind it."""
-    environ = {"SECRET_KEY": "k" * 48, "IMAGE_MODEL": "sketch"}
+    environ = {"SECRET_KEY": "k" * 48, "IMAGE_MODEL": "sketch", "RATE_LIMIT_ENABLED": "false"}
     environ |= {name: options.pop(name) for name in list(options) if name.isupper()}
     service = Service(**options)
     service.app = create_app(read_settings(environ), service.doubles)

@@ -16,6 +16,7 @@ SECRETS = {
     "GOOGLE_API_KEY": "operators.own(key)+",
     "R2_SECRET_ACCESS_KEY": "r2/secret/access",
     "REDIS_URL": "redis://user:redis-password@cache:6379/0",
+    "GITHUB_CLIENT_SECRET": "secret-of-the-oauth-app",
 }
 LOOK_ALIKES = [
     "AIza" + "S" * 35,
@@ -37,7 +38,7 @@ def configured(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
 
     def configure(**settings: str) -> Any:
         root.handlers.clear()
-        configure_logs(read_settings(SECRETS | settings))
+        configure_logs(read_settings({"GITHUB_CLIENT_ID": "any"} | SECRETS | settings))
         return lambda: capsys.readouterr().err
 
     yield configure

@@ -11,6 +11,7 @@ from nano_banana_lab.main.read_settings import SettingsError, read_settings
 from nano_banana_lab.main.settings import Environment, ImageModelChoice, LogLevel, Settings
 
 PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": "r" * 32, "GOOGLE_API_KEY": "operators-key"}
+GITHUB = {"AUTH_ENABLED": "true", "GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": "github-secret"}
 R2 = {"R2_ENABLED": "true", "R2_ACCOUNT_ID": "acc", "R2_ACCESS_KEY_ID": "id", "R2_SECRET_ACCESS_KEY": "r2-secret"}
 
 
@@ -72,9 +73,10 @@ def test_a_value_is_read_as_what_it_is(name: str, text: str, value: Any) -> None
 
 
 def test_secrets_stay_secret() -> None:
-    settings = read_settings(PRODUCTION | R2 | {"REDIS_URL": "redis://user:redis-pass@host"})
+    settings = read_settings(PRODUCTION | R2 | GITHUB | {"REDIS_URL": "redis://user:redis-pass@host"})
+    secrets = ("r" * 32, "operators-key", "r2-secret", "redis-pass", "github-secret")
 
-    assert not any(text in repr(settings) for text in ("r" * 32, "operators-key", "r2-secret", "redis-pass"))
+    assert [text for text in secrets if text in repr(settings)] == []
     assert settings.google_api_key == Secret("operators-key")
     assert settings.redis_url == Secret("redis://user:redis-pass@host")
 

@@ -4,30 +4,44 @@ import re
 from typing import Any
 
 from litestar import Request
+from litestar.connection import ASGIConnection
 
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
 from nano_banana_lab.core.shared.errors import ValidationFailed
+from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.shared.secrets import ApiKey
 
 API_KEY_HEADER = "X-API-Key"
 _API_KEY = re.compile(r"[\x21-\x7e]{1,512}")
 
+Connection = ASGIConnection[Any, Any, Any, Any]
+
 
 async def provide_caller(request: Request[Any, Any, Any]) -> Caller:
     """The caller, from the bearer token and the `X-API-Key` header."""
-    identify: IdentifyOwner = await request.app.state.dishka_container.get(IdentifyOwner)
-    return Caller(owner=await identify(_bearer_token(request)), api_key=api_key_of(request))
+    return Caller(owner=await owner_of(request), api_key=api_key_of(request))
 
 
-def _bearer_token(request: Request[Any, Any, Any]) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+async def owner_of(connection: Connection) -> OwnerId:
+    """Who is asking, found out once for each request. Raises `AuthenticationFailed`."""
+    state: dict[str, Any] = connection.scope["state"]
+    if "owner" not in state:
+        identify: IdentifyOwner = await state["dishka_container"].get(IdentifyOwner)
+        state["owner"] = await identify(bearer_token(connection))
+    owner: OwnerId = state["owner"]
+    return owner
+
+
+def bearer_token(connection: Connection) -> str | None:
+    """The token of the `Authorization` header (RFC 6750), None when there is none."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def api_key_of(request: Request[Any, Any, Any]) -> ApiKey | None:
+def api_key_of(connection: Connection) -> ApiKey | None:
     """The caller's own Google key. Raises `ValidationFailed` for what cannot be one."""
-    sent = request.headers.get(API_KEY_HEADER.lower(), "").strip()
+    sent = connection.headers.get(API_KEY_HEADER.lower(), "").strip()
     if not sent:
         return None
     if not _API_KEY.fullmatch(sent):

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from dishka import AsyncContainer
@@ -17,6 +18,12 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 ]
+
+HEADERS_OF_EVERY_ANSWER = "nano_banana_lab.headers"
+"""Under this name in the scope's state, middleware leaves headers for whatever the answer will be.
+
+A middleware that wraps `send` does not see what is raised between it and the next one: that is answered further out.
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -45,14 +52,15 @@ class Envelope:
             # As GET; the server, which has the request as it came, sends the headers alone (RFC 9110 section 9.3.2).
             scope = {**scope, "method": HttpMethod.GET}
         started, status = time.perf_counter(), 500
-        scope.setdefault("state", {})["dishka_container"] = self._container
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["dishka_container"] = self._container
         request_id = request_id_of(scope)
 
         async def send_in_envelope(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(message, request_id)
+                _add_headers(message, request_id, state.get(HEADERS_OF_EVERY_ANSWER, ()))
             await send(message)
 
         try:
@@ -77,10 +85,11 @@ class Envelope:
             )
 
 
-def _add_headers(message: Any, request_id: str) -> None:
+def _add_headers(message: Any, request_id: str, more: Iterable[tuple[bytes, bytes]]) -> None:
     """In raw form: this runs for every response, and the probes of a busy host are many."""
     headers = message["headers"] = list(message["headers"])
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append((b"cache-control", b"no-store"))
     headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
     headers += SECURITY_HEADERS
+    headers += more

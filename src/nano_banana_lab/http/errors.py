@@ -9,7 +9,9 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from nano_banana_lab.core.identity.ports import AuthenticationFailed, SignInFailed
 from nano_banana_lab.core.shared.errors import FieldError, LabError, ValidationFailed
+from nano_banana_lab.http.caller import bearer_token
 from nano_banana_lab.http.field_errors import from_litestar
 from nano_banana_lab.http.messages import Language, field_message, negotiate, sentence
 from nano_banana_lab.http.request_id import request_id_of
@@ -22,13 +24,19 @@ STATUS_BY_CODE = {
     "no_api_key": 400,
     "content_blocked": 400,
     "no_image": 502,
+    "authentication_failed": 401,
     "invalid_api_key": 401,
+    "authorization_failed": 403,
     "not_found": 404,
     "image_not_found": 404,
+    "idempotency_conflict": 409,
     "method_not_allowed": 405,
     "unsupported_media_type": 415,
     "range_not_satisfiable": 416,
     "payload_too_large": 413,
+    "quota_exceeded": 429,
+    "cooldown_active": 429,
+    "rate_limit_exceeded": 429,
     "upstream_rate_limited": 429,
     "upstream_error": 502,
     "upstream_timeout": 504,
@@ -111,7 +119,7 @@ class RangeNotSatisfiable(LabError):
 def problem_response(request: Request[Any, Any, Any], error: LabError) -> Response[Problem]:
     """The error as a client sees it, in the language it asked for."""
     status = STATUS_BY_CODE[error.code]
-    language = negotiate(request.headers.get("accept-language"), request.app.state.default_language)
+    language = language_of(request)
     detail = _detail(error, language)
     problem = Problem(
         type=f"urn:nano-banana-lab:error:{error.code}",
@@ -126,6 +134,11 @@ def problem_response(request: Request[Any, Any, Any], error: LabError) -> Respon
     return Response(
         problem, status_code=status, media_type="application/problem+json", headers=_headers(request, error, status)
     )
+
+
+def language_of(request: Request[Any, Any, Any]) -> Language:
+    """The language in which this client is answered."""
+    return negotiate(request.headers.get("accept-language"), request.app.state.default_language)
 
 
 def lab_error(request: Request[Any, Any, Any], error: LabError) -> Response[Problem]:
@@ -188,11 +201,19 @@ def _headers(request: Request[Any, Any, Any], error: LabError, status: int) -> d
         headers["Retry-After"] = "5"
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.size}"
+    if isinstance(error, AuthenticationFailed):
+        headers["WWW-Authenticate"] = _challenge(request, error)
     if isinstance(error, UnsupportedMediaType):
         headers["Accept"] = str(error.details["accepted"])
     if request.method == "HEAD":
         headers["Content-Type"] = "application/problem+json"
     return headers
+
+
+def _challenge(request: Request[Any, Any, Any], error: AuthenticationFailed) -> str:
+    """A client that sent a token learns that this is what does not hold (RFC 6750 section 3)."""
+    token_refused = bearer_token(request) and not isinstance(error, SignInFailed)
+    return 'Bearer error="invalid_token"' if token_refused else "Bearer"
 
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {

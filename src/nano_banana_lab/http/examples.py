@@ -90,7 +90,64 @@ STATISTICS: dict[str, Any] = {
     "total_cost_usd": 6.353088,
     "total_bytes": 62252862,
 }
+QUOTA: dict[str, Any] = {
+    "is_trial_mode": True,
+    "date": "2026-11-22",
+    "global_used": 12,
+    "global_limit": 50,
+    "global_remaining": 38,
+    "modes": {
+        "basic_1k": {"name": "Basic (1K/2K)", "used": 4, "limit": 30, "remaining": 26, "cost": 1},
+        "basic_4k": {"name": "Basic (4K)", "used": 1, "limit": 10, "remaining": 9, "cost": 3},
+    },
+    "prompts": {"used": 2, "limit": 30, "remaining": 28},
+    "cooldown_active": True,
+    "cooldown_remaining": 2,
+    "resets_at": "2026-11-23T00:00:00.000Z",
+}
+QUOTA_CHECK: dict[str, Any] = {"can_generate": True, "reason": "OK", "cost": 3, "remaining_after": 35}
+QUOTA_CONFIG: dict[str, Any] = {
+    "global_daily_quota": 50,
+    "cooldown_seconds": 3,
+    "modes": {"basic_1k": {"name": "Basic (1K/2K)", "cost": 1, "limit": 30}},
+}
 DELETED: dict[str, Any] = {"success": True, "deleted_count": 1, "message": "Deleted 1 picture."}
+USER: dict[str, Any] = {
+    "id": "583231",
+    "login": "octocat",
+    "name": "The Octocat",
+    "email": "octocat@github.com",
+    "avatar_url": "https://avatars.githubusercontent.com/u/583231",
+    "user_folder_id": "6fac44aa6f9ae93e",
+}
+_GUEST = f"guest-{_ID}"
+GUEST: dict[str, Any] = {
+    "id": _GUEST,
+    "login": "guest-0f8d",
+    "name": "Guest",
+    "email": None,
+    "avatar_url": None,
+    "user_folder_id": _GUEST,
+}
+AUTH_STATUS: dict[str, Any] = {
+    "authenticated": True,
+    "user": USER,
+    "auth_enabled": True,
+    "trial_enabled": False,
+    "providers": ["github"],
+}
+SIGN_IN_PAGE: dict[str, Any] = {
+    "url": f"https://github.com/login/oauth/authorize?client_id=...&state={_ID}&code_challenge=...",
+    "state": _ID,
+}
+TOKEN: dict[str, Any] = {
+    "access_token": "<a JSON web token>",
+    "token_type": "bearer",
+    "expires_in": 604800,
+    "user": USER,
+}
+GUEST_TOKEN: dict[str, Any] = TOKEN | {"user": GUEST}
+LOGGED_OUT: dict[str, Any] = {"success": True, "message": "Signed out."}
 HEALTH: dict[str, Any] = {"status": "healthy", "timestamp": _TIME}
 DETAILED_HEALTH: dict[str, Any] = {
     "status": "healthy",

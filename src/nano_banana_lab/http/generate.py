@@ -16,8 +16,10 @@ from nano_banana_lab.core.generation.make_picture import NewPicture
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.identity.caller import Caller
+from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.caller import api_key_of
+from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
 from nano_banana_lab.http.openapi import OPEN, answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
@@ -30,6 +32,8 @@ GENERATION_PROBLEMS = (
     "invalid_api_key",
     "unsupported_media_type",
     "payload_too_large",
+    "quota_exceeded",
+    "cooldown_active",
     "upstream_rate_limited",
     "upstream_error",
     "upstream_timeout",
@@ -163,9 +167,11 @@ class GenerateController(Controller):
 
     @post(
         status_code=200,
+        middleware=[Idempotency()],
+        operation_class=IdempotentOperation,
         summary="Make a picture from a prompt",
         responses=answer(GeneratedBody, "The picture, made and kept", examples.GENERATED)
-        | problems(*GENERATION_PROBLEMS),
+        | problems(*GENERATION_PROBLEMS, "idempotency_conflict"),
     )
     async def generate(
         self,
@@ -187,8 +193,12 @@ class GenerateController(Controller):
         | problems("validation_error", "unsupported_media_type", "payload_too_large", "internal_error"),
     )
     async def estimate(
-        self, request: Request[Any, Any, Any], data: JSONBody[EstimateBody], models: FromDishka[ImageModels]
+        self,
+        request: Request[Any, Any, Any],
+        data: JSONBody[EstimateBody],
+        models: FromDishka[ImageModels],
+        policy: FromDishka[QuotaPolicy],
     ) -> CostEstimate:
         """Needs no token and spends nothing; with an `X-API-Key` it reckons for the model that such a key pays for."""
         card = models.paid_by(api_key_of(request)).card
-        return estimate_cost(card, Mode(data.mode), data.resolution, data.count)
+        return estimate_cost(card, policy, mode=Mode(data.mode), resolution=data.resolution, count=data.count)

@@ -18,6 +18,7 @@ from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.storage.store_watch import StoreWatch
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.openapi import OPEN, answer
+from nano_banana_lab.http.rate_limit import UNLIMITED
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
 
 MODEL_CHECK_REMEMBERED_SECONDS = 60
@@ -113,6 +114,7 @@ class HealthController(Controller):
     path = "/api/health"
     tags = ("Health",)
     security = OPEN
+    opt = UNLIMITED
 
     @get(summary="Is the service there?", responses=answer(Health, "It is there", examples.HEALTH))
     async def health(self, stores: FromDishka[StoreWatch], clock: FromDishka[Clock]) -> Health:

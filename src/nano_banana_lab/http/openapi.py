@@ -1,6 +1,7 @@
 """The OpenAPI document: what is said of the service as a whole, and of every error."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import fields
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,8 @@ DESCRIPTION = """Makes, refines and keeps AI pictures with Google Gemini.
 
 Every error is a problem object (RFC 9457) with a stable `code`; its sentence follows `Accept-Language`.
 Every response carries `X-Request-ID`, by which the log can be searched.
+Requests to `/api/` are counted for each user, or each client address where nobody signs in, apart from health and the
+bytes of pictures; `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) say what is left.
 With an `X-API-Key` header a request is paid by that Google API key; it is neither logged nor stored.
 """
 
@@ -30,6 +33,19 @@ GOOGLE_API_KEY = SecurityScheme(
     security_scheme_in="header",
     description="Optional: a Google API key that pays for this request instead of the operator's.",
 )
+
+BEARER = SecurityScheme(
+    type="http",
+    scheme="bearer",
+    bearer_format="JWT",
+    description="The `access_token` of `POST /api/auth/callback` or `POST /api/auth/guest`.",
+)
+
+WITH_TOKEN: list[dict[str, list[str]]] = [{"bearer": []}, {"bearer": [], "google_api_key": []}]
+"""The security of every other route where users sign in."""
+
+WITHOUT_TOKEN: list[dict[str, list[str]]] = [{}, {"google_api_key": []}, *WITH_TOKEN]
+"""The security of every other route where they do not; a token is not looked at then."""
 
 OPEN: list[dict[str, list[str]]] = [{}]
 """The security of a route that looks at no key and no token."""
@@ -67,7 +83,7 @@ class NamedExample(Example):
 def problems(*codes: str) -> dict[int, ResponseSpec]:
     """The documented errors of a route, one response for each status with an example for each code."""
     by_status = defaultdict[int, list[str]](list)
-    for code in codes:
+    for code in dict.fromkeys(codes):
         by_status[STATUS_BY_CODE[code]].append(code)
     return {
         status: ResponseSpec(
@@ -81,6 +97,13 @@ def problems(*codes: str) -> dict[int, ResponseSpec]:
     }
 
 
+def with_problems(responses: Mapping[int, ResponseSpec] | None, *codes: str) -> dict[int, ResponseSpec]:
+    """The documented responses of a route, with these errors among them."""
+    found = dict(responses or {})
+    documented = [spec.examples or [] for spec in found.values() if spec.data_container is Problem]
+    return found | problems(*[str(example.id) for examples in documented for example in examples], *codes)
+
+
 def answer(data: Any, description: str, example: Any) -> dict[int, ResponseSpec]:
     """The documented success of a route."""
     as_written = msgspec.Raw(msgspec.json.encode(example))  # the document leaves out what is None
@@ -88,16 +111,18 @@ def answer(data: Any, description: str, example: Any) -> dict[int, ResponseSpec]
     return {200: ResponseSpec(data, description=description, generate_examples=False, examples=shown)}
 
 
-def openapi_config(version: str) -> OpenAPIConfig:
+def openapi_config(version: str, *, sign_in: bool) -> OpenAPIConfig:
     """What the document says, and the page at `/docs`, which loads nothing from outside."""
     return DocumentConfig(
         title="Nano Banana Lab",
         version=version,
         description=DESCRIPTION,
         license=License(name="MIT", identifier="MIT"),
-        components=Components(security_schemes={"google_api_key": GOOGLE_API_KEY}),
-        security=[{}, {"google_api_key": []}],
-        openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, before_request=_only_the_page),
+        components=Components(security_schemes={"bearer": BEARER, "google_api_key": GOOGLE_API_KEY}),
+        security=WITH_TOKEN if sign_in else WITHOUT_TOKEN,
+        openapi_router=Router(
+            "/docs", route_handlers=[], include_in_schema=False, security=OPEN, before_request=_only_the_page
+        ),
         use_handler_docstrings=True,
         render_plugins=[
             SwaggerRenderPlugin(

@@ -19,6 +19,7 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.storage.ports import BlobNotFound, BlobReader, BlobStore
 from nano_banana_lab.http.errors import RangeNotSatisfiable
 from nano_banana_lab.http.openapi import problems
+from nano_banana_lab.http.rate_limit import UNLIMITED
 
 FOREVER = "private, max-age=31536000, immutable"
 """A picture never changes; it is only ever deleted."""
@@ -38,6 +39,7 @@ class PictureFilesController(Controller):
 
     path = "/api/history/{picture_id:str}/image"
     tags = ("History",)
+    opt = UNLIMITED
 
     @get(
         summary="A picture's bytes",

@@ -61,6 +61,7 @@ def docs_assets() -> Router:
         path=DOCS_ASSETS,
         directories=[_package_folder("swagger_ui") / "static"],
         include_in_schema=False,
+        security=OPEN,
         exception_handlers=dict.fromkeys((InternalServerException, ValueError), _no_such_file),
         cache_control=CacheControlHeader(public=True, max_age=86400),
     )

@@ -13,9 +13,12 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
+from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
+from nano_banana_lab.http.auth import AuthController
 from nano_banana_lab.http.caller import provide_caller
 from nano_banana_lab.http.envelope import Envelope
 from nano_banana_lab.http.errors import EXCEPTION_HANDLERS
+from nano_banana_lab.http.gate import Gate
 from nano_banana_lab.http.generate import GenerateController
 from nano_banana_lab.http.health import HealthController, ServiceInfo
 from nano_banana_lab.http.history import HistoryController
@@ -23,9 +26,11 @@ from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.metrics import MetricsController
 from nano_banana_lab.http.openapi import openapi_config
 from nano_banana_lab.http.picture_files import PictureFilesController
+from nano_banana_lab.http.quota import QuotaController
 from nano_banana_lab.http.root import RootController, docs_assets
 from nano_banana_lab.main.chores import do_chores
 from nano_banana_lab.main.container import SKETCH_NOTICE, make_container
+from nano_banana_lab.main.setting_rules import warnings_about
 from nano_banana_lab.main.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -40,11 +45,17 @@ EXPOSED_HEADERS = [
     "Content-Disposition",
     "Content-Range",
     "WWW-Authenticate",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "RateLimit-Policy",
 ]
 CONTROLLERS = [
     RootController,
     HealthController,
+    AuthController,
     GenerateController,
+    QuotaController,
     HistoryController,
     PictureFilesController,
     MetricsController,
@@ -59,12 +70,13 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
     container = make_container(settings, *overrides)
     app = Litestar(
         route_handlers=[DishkaRouter(path="/", route_handlers=CONTROLLERS), docs_assets()],
+        plugins=[Gate(limiting=settings.rate_limit_enabled)],
         dependencies={"caller": Provide(provide_caller)},
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=LabRequest,
         request_max_body_size=settings.max_request_bytes,
         cors_config=_cors(settings),
-        openapi_config=openapi_config(version("nano-banana-lab")),
+        openapi_config=openapi_config(version("nano-banana-lab"), sign_in=settings.auth_enabled),
         lifespan=[_lifespan(container, settings)],
         logging_config=None,
         debug=False,
@@ -89,6 +101,10 @@ def _lifespan(container: AsyncContainer, settings: Settings) -> Callable[[Litest
         await container.get(ServiceInfo)  # its uptime begins now
         if settings.uses_sketch:
             logger.warning(SKETCH_NOTICE)
+        for warning in warnings_about(settings):
+            logger.warning(warning)
+        # Reading tokens takes a library whose import would hold up the first request.
+        await container.get(IdentifyOwner)
         chores = asyncio.create_task(do_chores(container))
         try:
             yield

@@ -1,6 +1,7 @@
 """The command `nano-banana-lab`: the service, and the same use cases without it."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 import click
 
 from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.main.read_settings import SettingsError, read_settings
 from nano_banana_lab.main.secret_key import NoSecretKey
 from nano_banana_lab.main.settings import Settings
 
 EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
+
+_OWNER = re.compile(r"[a-z0-9-]{1,64}")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,6 +89,42 @@ def reindex(settings: Settings) -> None:
     from nano_banana_lab.main.reindex import reindex as reindex_everything
 
     sys.exit(_run(settings, reindex_everything))
+
+
+def _owner(_: click.Context, __: click.Parameter, user: str | None) -> OwnerId | None:
+    if user is not None and not _OWNER.fullmatch(user):
+        raise click.BadParameter("expected a user_folder_id such as 6fac44aa6f9ae93e, or anonymous")
+    return None if user is None else OwnerId(user)
+
+
+@cli.group()
+def quota() -> None:
+    """Show what the trial has spent today, or let the day start again."""
+
+
+@quota.command("show")
+@click.option("--user", callback=_owner, metavar="ID", help="Only this user, by user_folder_id: every mode in detail.")
+@click.pass_obj
+def show_quota(settings: Settings, user: OwnerId | None) -> None:
+    """Show the points of all users together, and who used what today."""
+    from nano_banana_lab.main.quota import show
+
+    sys.exit(_run(settings, lambda container: show(container, user)))
+
+
+@quota.command("reset")
+@click.option(
+    "--user", callback=_owner, metavar="ID", help="Only this user, by user_folder_id; the pool is left alone."
+)
+@click.pass_obj
+def reset_quota(settings: Settings, user: OwnerId | None) -> None:
+    """Forgive what was spent today: points, pictures, prompt calls and cooldowns.
+
+    What is set aside for pictures that are being made stays counted until they end.
+    """
+    from nano_banana_lab.main.quota import reset
+
+    sys.exit(_run(settings, lambda container: reset(container, user)))
 
 
 def main() -> None:

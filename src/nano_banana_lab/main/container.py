@@ -5,6 +5,7 @@ Adapters are imported where they are chosen, so that a lab loads only what it us
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -25,16 +26,29 @@ from nano_banana_lab.core.history.ports import PictureTools
 from nano_banana_lab.core.history.reindex import Reindex
 from nano_banana_lab.core.history.statistics import Statistics
 from nano_banana_lab.core.history.thumbnail import Thumbnail
-from nano_banana_lab.core.identity.identify_owner import IdentifyOwner, SingleOwner
+from nano_banana_lab.core.identity.identify_owner import IdentifyOwner, SignedInOwner, SingleOwner
+from nano_banana_lab.core.identity.ports import IdentityProvider, TokenIssuer
+from nano_banana_lab.core.identity.redirects import RedirectAllowlist
+from nano_banana_lab.core.identity.sessions import Sessions
+from nano_banana_lab.core.identity.sign_in import BeginSignIn, FinishSignIn
+from nano_banana_lab.core.quota.ledger import Ledger
+from nano_banana_lab.core.quota.policy import QuotaPolicy
+from nano_banana_lab.core.quota.reset_quota import ResetQuota
+from nano_banana_lab.core.quota.trial import Trial
+from nano_banana_lab.core.quota.usage import ReadUsage
 from nano_banana_lab.core.shared.clock import Clock, SystemClock
 from nano_banana_lab.core.shared.secrets import ApiKey
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
 from nano_banana_lab.core.storage.store_watch import StoreWatch
+from nano_banana_lab.http.auth import SignInInfo
 from nano_banana_lab.http.cursor import Cursors
 from nano_banana_lab.http.health import ModelCheck, ServiceInfo
 from nano_banana_lab.http.history import HistoryView
+from nano_banana_lab.http.idempotent_outcomes import IdempotentOutcomes
 from nano_banana_lab.http.metrics import RequestMetrics
 from nano_banana_lab.http.picture_urls import PictureUrls
+from nano_banana_lab.http.rate_limit import RateLimit
+from nano_banana_lab.main.quota_policy import quota_policy
 from nano_banana_lab.main.secret_key import secret_key
 from nano_banana_lab.main.settings import Settings
 
@@ -117,6 +131,69 @@ class Models(Provider):
         return Admission(concurrent=settings.max_concurrent_generations, waiting=settings.max_waiting_generations)
 
 
+class Identity(Provider):
+    """GitHub when it is configured and sign-in is on; tokens are ours in any case."""
+
+    scope = Scope.APP
+
+    finish_sign_in = provide(FinishSignIn)
+
+    @provide
+    async def identity_provider(self, settings: Settings) -> AsyncIterator[IdentityProvider | None]:
+        if not settings.uses_github:
+            yield None
+            return
+        from nano_banana_lab.adapters.github.identity_provider import GitHubIdentityProvider
+
+        assert settings.github_client_id is not None  # else GitHub is not used
+        assert settings.github_client_secret is not None  # likewise
+        github = GitHubIdentityProvider(
+            settings.github_client_id,
+            settings.github_client_secret,
+            url=settings.github_url,
+            api_url=settings.github_api_url,
+        )
+        yield github
+        await github.aclose()
+
+    @provide
+    def token_issuer(self, settings: Settings, clock: Clock) -> TokenIssuer:
+        from nano_banana_lab.adapters.jwt.token_issuer import JwtTokenIssuer
+
+        secret = secret_key(settings.secret_key, settings.data_dir)
+        return JwtTokenIssuer(secret, clock=clock, lifetime=timedelta(days=settings.jwt_expire_days))
+
+    @provide
+    def redirects(self, settings: Settings) -> RedirectAllowlist:
+        default = settings.github_redirect_uri
+        return RedirectAllowlist((*(settings.redirect_allowlist or ()), *([default] if default else [])))
+
+    @provide
+    def begin_sign_in(
+        self,
+        provider: IdentityProvider | None,
+        key_values: KeyValueStore,
+        redirects: RedirectAllowlist,
+        settings: Settings,
+    ) -> BeginSignIn:
+        return BeginSignIn(
+            provider=provider,
+            key_values=key_values,
+            redirects=redirects,
+            default_redirect_uri=settings.github_redirect_uri,
+        )
+
+    @provide
+    def sessions(self, settings: Settings, tokens: TokenIssuer, key_values: KeyValueStore, clock: Clock) -> Sessions:
+        return Sessions(
+            tokens=tokens,
+            key_values=key_values,
+            clock=clock,
+            enabled=settings.auth_enabled,
+            guests=settings.trial_enabled,
+        )
+
+
 class UseCases(Provider):
     """Everything the lab can do, made of the ports above."""
 
@@ -124,9 +201,17 @@ class UseCases(Provider):
 
     settings = from_context(Settings)
     clock = provide(SystemClock, provides=Clock)
-    identify_owner = provide(SingleOwner, provides=IdentifyOwner)
     generation = provide_all(PaidCalls, MakePicture, GenerateImage)
+    quota = provide_all(ReadUsage, Ledger, ResetQuota)
     history = provide_all(KeepPicture, FindPictures, Statistics, Thumbnail, DeletePictures, Reindex)
+
+    @provide
+    def trial(self, ledger: Ledger) -> Trial:
+        return Trial(ledger=ledger)
+
+    @provide
+    def quota_policy(self, settings: Settings) -> QuotaPolicy:
+        return quota_policy(settings)
 
 
 class Web(Provider):
@@ -139,12 +224,33 @@ class Web(Provider):
         return Cursors(secret_key(settings.secret_key, settings.data_dir))
 
     @provide
+    def sign_in_info(self, settings: Settings) -> SignInInfo:
+        return SignInInfo(
+            auth_enabled=settings.auth_enabled,
+            trial_enabled=settings.trial_enabled,
+            providers=("github",) if settings.uses_github else (),
+        )
+
+    @provide
     def info(self, settings: Settings) -> ServiceInfo:
         return ServiceInfo(
             version=version("nano-banana-lab"),
             environment=settings.environment,
             model_notice=SKETCH_NOTICE if settings.uses_sketch else None,
         )
+
+    @provide
+    def idempotent_outcomes(
+        self, key_values: KeyValueStore, paid_calls: PaidCalls, settings: Settings
+    ) -> IdempotentOutcomes:
+        return IdempotentOutcomes(
+            key_values=key_values, paid_calls=paid_calls, ttl_seconds=settings.idempotency_ttl_seconds
+        )
+
+    @provide
+    def rate_limit(self, key_values: KeyValueStore, clock: Clock, settings: Settings) -> RateLimit:
+        requests, window_seconds = settings.rate_limit_requests, settings.rate_limit_window
+        return RateLimit(key_values, clock, requests=requests, window_seconds=window_seconds)
 
     @provide
     def registry(self) -> CollectorRegistry:
@@ -155,7 +261,15 @@ class Web(Provider):
 
 def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
     """The wiring for these settings; `overrides` replace single ports, for tests and for adapters of your own."""
-    return make_async_container(Stores(), Models(), UseCases(), Web(), *overrides, context={Settings: settings})
+    providers = (Stores(), Models(), Identity(), _owners(settings), UseCases(), Web())
+    return make_async_container(*providers, *overrides, context={Settings: settings})
+
+
+def _owners(settings: Settings) -> Provider:
+    """A lab without sign-in needs no tokens, so it does not make what reads them either."""
+    provider = Provider(scope=Scope.APP)
+    provider.provide(SignedInOwner if settings.auth_enabled else SingleOwner, provides=IdentifyOwner)
+    return provider
 
 
 def _sketch() -> ImageModel:

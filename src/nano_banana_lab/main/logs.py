@@ -53,7 +53,13 @@ class SecretFilter:
 
 def configure_logs(settings: Settings) -> None:
     """Send the logs of the lab and of its libraries to standard error, in production as JSON."""
-    secrets = (settings.secret_key, settings.google_api_key, settings.r2_secret_access_key, settings.redis_url)
+    secrets = (
+        settings.secret_key,
+        settings.google_api_key,
+        settings.r2_secret_access_key,
+        settings.redis_url,
+        settings.github_client_secret,
+    )
     hide = SecretFilter([secret.reveal() for secret in secrets if secret is not None])
     machine = settings.environment is Environment.PRODUCTION
     renderer: Any = structlog.processors.JSONRenderer() if machine else structlog.dev.ConsoleRenderer(colors=False)

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nano_banana_lab.adapters.gemini.model_table import read_models
+from nano_banana_lab.core.identity.redirects import parse_address
+from nano_banana_lab.core.shared.secrets import Secret
 from nano_banana_lab.main.secret_key import MIN_SECRET_KEY_CHARACTERS
 from nano_banana_lab.main.settings import Environment, ImageModelChoice, Settings
 
 WELL_KNOWN_SECRET_KEYS = {"change-me-in-production-use-a-long-random-string"}
 
+_REDIRECT = (
+    "an address such as https://app.example.org/signed-in or com.example.app:/signed-in, without user and fragment"
+)
 _WEB_ADDRESS = re.compile(r"https?://[^/\s]+(/\S*)?")
 LANGUAGES = ("en", "zh")
 
@@ -27,21 +32,30 @@ def complaints_about(settings: Settings) -> list[str]:
         _about_the_bucket,
         _about_models,
         _about_the_language,
-        _about_what_is_missing,
+        _about_sign_in,
     ]
     return [complaint for rule in rules for complaint in rule(settings)]
+
+
+def warnings_about(settings: Settings) -> list[str]:
+    """What works but is hardly meant, a line for each."""
+    rules = [_nobody_can_sign_in, _anybody_can_sign_tokens, _a_secret_key_for_each_folder]
+    return [warning for rule in rules for warning in rule(settings)]
 
 
 def _in_production(settings: Settings) -> Iterator[str]:
     if settings.environment is not Environment.PRODUCTION:
         return
-    key = settings.secret_key.reveal() if settings.secret_key else ""
-    if len(key) < MIN_SECRET_KEY_CHARACTERS or key in WELL_KNOWN_SECRET_KEYS:
+    if settings.secret_key is None or _is_weak(settings.secret_key):
         yield f"SECRET_KEY: production needs a random text of at least {MIN_SECRET_KEY_CHARACTERS} characters of your own"
     if "*" in (settings.cors_origins or ()):
         yield "CORS_ORIGINS: production refuses '*'; list the origins of your web pages"
     if settings.image_model is ImageModelChoice.AUTO and settings.uses_sketch:
         yield "GOOGLE_API_KEY: production needs a key, or IMAGE_MODEL=sketch to serve placeholders on purpose"
+
+
+def _is_weak(key: Secret) -> bool:
+    return len(key.reveal()) < MIN_SECRET_KEY_CHARACTERS or key.reveal() in WELL_KNOWN_SECRET_KEYS
 
 
 def _about_addresses(settings: Settings) -> Iterator[str]:
@@ -97,11 +111,49 @@ def _about_models(settings: Settings) -> Iterator[str]:
         yield "IMAGE_MODELS_FILE: cannot be read as changes to the table in nano_banana_lab/adapters/gemini/models.toml"
 
 
-def _about_what_is_missing(settings: Settings) -> Iterator[str]:
-    if settings.auth_enabled:
-        yield "AUTH_ENABLED: this version has no sign-in yet; it must be false"
-    if settings.trial_enabled:
-        yield "TRIAL_ENABLED: this version has no trial quota yet; it must be false"
+def _about_sign_in(settings: Settings) -> Iterator[str]:
+    for name in ("github_url", "github_api_url"):
+        if not _is_web_address(getattr(settings, name)):
+            yield f"{name.upper()}: expected an address such as https://github.example.org, without user and query"
+    if settings.github_redirect_uri is not None and parse_address(settings.github_redirect_uri) is None:
+        yield f"GITHUB_REDIRECT_URI: expected {_REDIRECT}"
+    if any(parse_address(each) is None for each in settings.redirect_allowlist or ()):
+        yield f"REDIRECT_ALLOWLIST: expected a list between commas, each {_REDIRECT}"
+    if settings.github_client_id and not settings.github_client_secret:
+        yield "GITHUB_CLIENT_SECRET: needed beside GITHUB_CLIENT_ID"
+    if settings.github_client_secret and not settings.github_client_id:
+        yield "GITHUB_CLIENT_ID: needed beside GITHUB_CLIENT_SECRET"
+
+
+def _is_web_address(text: str) -> bool:
+    address = parse_address(text)
+    return address is not None and address.origin.startswith(("http:", "https:")) and "?" not in address.rest
+
+
+def _nobody_can_sign_in(settings: Settings) -> Iterator[str]:
+    if settings.auth_enabled and not settings.uses_github and not settings.trial_enabled:
+        yield (
+            "Nobody can sign in: AUTH_ENABLED is true, but there is neither GITHUB_CLIENT_ID with GITHUB_CLIENT_SECRET "
+            "nor TRIAL_ENABLED for guests. Every route that needs a token answers 401."
+        )
+
+
+def _anybody_can_sign_tokens(settings: Settings) -> Iterator[str]:
+    """Production does not start with such a key at all."""
+    if settings.auth_enabled and settings.secret_key is not None and _is_weak(settings.secret_key):
+        yield (
+            f"SECRET_KEY is well known or has less than {MIN_SECRET_KEY_CHARACTERS} characters: "
+            "whoever guesses it can sign in as anybody."
+        )
+
+
+def _a_secret_key_for_each_folder(settings: Settings) -> Iterator[str]:
+    """Several processes share a Redis, but hardly a DATA_DIR; each would refuse the tokens of the others."""
+    if settings.redis_url and not settings.secret_key:
+        yield (
+            "REDIS_URL is set and SECRET_KEY is not: this process signs with the key in its own DATA_DIR. "
+            "Where several processes share this Redis, set one SECRET_KEY for all, or each refuses the others' tokens."
+        )
 
 
 def _about_the_language(settings: Settings) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from nano_banana_lab.core.quota.modes import QUOTA_MODES
 from nano_banana_lab.core.shared.secrets import Secret
 
 
@@ -38,7 +39,15 @@ class LogLevel(StrEnum):
         return next((level for level in cls if isinstance(value, str) and level.value == value.upper()), None)
 
 
+class QuotaSource(StrEnum):
+    """`manual` takes each mode's daily limit from the settings, `auto` from the size of the pool."""
+
+    MANUAL = "manual"
+    AUTO = "auto"
+
+
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400)]
 
@@ -76,7 +85,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     r2_endpoint_url: str | None = None
 
     auth_enabled: bool = False
+    github_client_id: str | None = None
+    github_client_secret: Secret | None = None
+    github_redirect_uri: str | None = None
+    github_url: str = "https://github.com"
+    github_api_url: str = "https://api.github.com"
+    redirect_allowlist: tuple[str, ...] | None = None
+    jwt_expire_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 7
+
     trial_enabled: bool = False
+    trial_global_quota: Count = 50
+    trial_cooldown_seconds: Annotated[int, msgspec.Meta(ge=0, le=86400)] = 3
+    trial_quota_mode: QuotaSource = QuotaSource.MANUAL
+    trial_prompt_limit: Count = 30
+    trial_basic_1k_limit: Count = QUOTA_MODES["basic_1k"].limit
+    trial_basic_1k_cost: Count = QUOTA_MODES["basic_1k"].cost
+    trial_basic_4k_limit: Count = QUOTA_MODES["basic_4k"].limit
+    trial_basic_4k_cost: Count = QUOTA_MODES["basic_4k"].cost
+    trial_chat_limit: Count = QUOTA_MODES["chat"].limit
+    trial_chat_cost: Count = QUOTA_MODES["chat"].cost
+    trial_batch_1k_limit: Count = QUOTA_MODES["batch_1k"].limit
+    trial_batch_1k_cost: Count = QUOTA_MODES["batch_1k"].cost
+    trial_batch_4k_limit: Count = QUOTA_MODES["batch_4k"].limit
+    trial_batch_4k_cost: Count = QUOTA_MODES["batch_4k"].cost
+    trial_search_limit: Count = QUOTA_MODES["search"].limit
+    trial_search_cost: Count = QUOTA_MODES["search"].cost
+    trial_blend_limit: Count = QUOTA_MODES["blend"].limit
+    trial_blend_cost: Count = QUOTA_MODES["blend"].cost
+
+    rate_limit_enabled: bool = True
+    rate_limit_requests: Positive = 60
+    rate_limit_window: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 60
+    idempotency_ttl_seconds: Annotated[int, msgspec.Meta(ge=1, le=365 * 86400)] = 86400
 
     cors_origins: tuple[str, ...] | None = None
     max_request_bytes: Positive = 99_000_000
@@ -94,6 +134,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.image_model is ImageModelChoice.AUTO:
             return self.google_api_key is None
         return self.image_model is ImageModelChoice.SKETCH
+
+    @property
+    def uses_github(self) -> bool:
+        """Whether people can sign in with GitHub."""
+        return self.auth_enabled and self.github_client_id is not None and self.github_client_secret is not None
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
