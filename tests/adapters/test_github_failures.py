@@ -20,7 +20,7 @@ from nano_banana_lab.testing.github.accounts import MONA
 
 CANARY = "canary-in-what-github-wrote"
 BROKEN = ["404", "403", "500", "503", "html", "garbage", "empty", "nested", "binary", "redirect", "cut", "disconnect",
-          "endless", "say {}", 'say [{"email": 7}]', f'say "{CANARY}"']  # fmt: skip
+          "endless", "say 200 {}", 'say 200 [{"email": 7}]', f'say 200 "{CANARY}"']  # fmt: skip
 
 
 def everything_about(error: BaseException | None) -> str:
@@ -45,7 +45,8 @@ async def test_an_address_that_never_comes_is_not_waited_for_longer_than_there_i
     await signed_in(provider, github)  # opens the connection, so that only the hanging takes time
     github.script(emails="hang")
 
-    user = await signed_in(provider, github, MONA)
+    async with asyncio.timeout(30):  # only so that a broken promise fails instead of hanging
+        user = await signed_in(provider, github, MONA)
     await provider.aclose()
 
     assert (user.login, user.email) == ("mona", None)
@@ -67,8 +68,9 @@ async def test_a_github_that_hangs_is_unavailable_and_hung_up_on(github, endpoin
     await signed_in(provider, github)  # opens the connection, so that only the hanging takes time
     github.script(**{endpoint: "hang"})
 
-    with pytest.raises(SignInUnavailable):
-        await signed_in(provider, github)
+    async with asyncio.timeout(30):  # only so that a broken promise fails instead of hanging
+        with pytest.raises(SignInUnavailable):
+            await signed_in(provider, github)
     await provider.aclose()
 
     await github.until(lambda seen: seen[-1].hung_up)
@@ -102,7 +104,7 @@ def test_patience_ends_before_the_port_says():
     ids=lambda answer: json.dumps(answer)[:50],
 )
 async def test_an_answer_that_names_nobody_is_no_user(provider, github, answer):
-    github.script(user=f"say {json.dumps(answer)}")
+    github.script(user=f"say 200 {json.dumps(answer)}")
 
     with pytest.raises(SignInUnavailable):
         await signed_in(provider, github)
@@ -125,7 +127,7 @@ async def test_an_answer_that_names_nobody_is_no_user(provider, github, answer):
     ids=lambda answer: json.dumps(answer)[:40],
 )
 async def test_a_token_that_cannot_be_one_is_not_used(provider, github, answer):
-    github.script(token=f"say {json.dumps(answer)}")
+    github.script(token=f"say 200 {json.dumps(answer)}")
 
     with pytest.raises(SignInUnavailable):
         await signed_in(provider, github)
@@ -134,14 +136,26 @@ async def test_a_token_that_cannot_be_one_is_not_used(provider, github, answer):
 
 @pytest.mark.parametrize("error", ["bad_verification_code", "unverified_user_email", "access_denied", "invalid_grant"])
 async def test_what_a_user_can_mend_is_a_failed_sign_in(provider, github, error):
-    github.script(token=f'say {{"error": "{error}", "error_description": "{CANARY}"}}')
+    github.script(token=f'say 200 {{"error": "{error}", "error_description": "{CANARY}"}}')
 
     with pytest.raises(SignInFailed):
         await signed_in(provider, github)
 
 
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, SignInFailed), (401, SignInFailed), (406, SignInFailed), (403, SignInUnavailable), (404, SignInUnavailable),
+     (429, SignInUnavailable), (500, SignInUnavailable), (503, SignInUnavailable)],
+)  # fmt: skip
+async def test_an_error_counts_with_the_statuses_that_come_with_one(provider, github, status, error):
+    github.script(token=f'say {status} {{"error": "bad_verification_code"}}')
+
+    with pytest.raises(error):
+        await signed_in(provider, github)
+
+
 async def test_an_error_counts_also_beside_a_token(provider, github):
-    github.script(token='say {"error": "bad_verification_code", "access_token": "gho_x"}')
+    github.script(token='say 200 {"error": "bad_verification_code", "access_token": "gho_x"}')
 
     with pytest.raises(SignInFailed):
         await signed_in(provider, github)
@@ -200,7 +214,9 @@ async def test_an_answer_that_does_not_end_is_not_read_to_its_end(provider, gith
 
 @pytest.mark.parametrize(("kilobytes", "error"), [(255, None), (257, SignInUnavailable)])
 async def test_an_answer_may_be_far_longer_than_they_are_but_not_of_any_length(provider, github, kilobytes, error):
-    github.script(user=f'say {{"id": 1, "login": "octocat", "email": "o@e.org", "bio": "{"x" * 1024 * kilobytes}"}}')
+    github.script(
+        user=f'say 200 {{"id": 1, "login": "octocat", "email": "o@e.org", "bio": "{"x" * 1024 * kilobytes}"}}'
+    )
 
     outcome = await asyncio.gather(signed_in(provider, github), return_exceptions=True)
 
@@ -249,10 +265,10 @@ async def test_certificates_that_cannot_be_read_make_it_unavailable(github, monk
 @pytest.mark.parametrize(
     "answer",
     [
-        f'say {{"access_token": "{CANARY} ", "error": null, "id": "{CANARY}", "login": "{CANARY}"}}',
-        f'say {{"access_token": "{CANARY}", "error": "{CANARY}"}}',
-        f'say {{"{CANARY}": ',
-        f'say ["{CANARY}", {{"email": "{CANARY}"}}]',
+        f'say 200 {{"access_token": "{CANARY} ", "error": null, "id": "{CANARY}", "login": "{CANARY}"}}',
+        f'say 200 {{"access_token": "{CANARY}", "error": "{CANARY}"}}',
+        f'say 200 {{"{CANARY}": ',
+        f'say 200 ["{CANARY}", {{"email": "{CANARY}"}}]',
     ],
 )
 async def test_nothing_that_github_wrote_gets_into_errors_or_logs(provider, github, endpoint, answer, caplog):

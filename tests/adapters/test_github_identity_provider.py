@@ -104,7 +104,7 @@ async def test_of_private_addresses_the_primary_one_counts_once_it_is_verified(p
 @pytest.mark.parametrize("name", ["name", "email", "avatar_url"])
 @pytest.mark.parametrize("text", ["", None, "x" * 513])
 async def test_what_a_profile_leaves_empty_or_overdoes_is_left_out(provider, github, name, text):
-    github.script(user=f"say {json.dumps(PROFILE | {name: text})}")
+    github.script(user=f"say 200 {json.dumps(PROFILE | {name: text})}")
 
     assert getattr(await signed_in(provider, github), name) is None
 

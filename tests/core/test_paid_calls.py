@@ -55,6 +55,21 @@ async def test_a_call_goes_on_when_its_caller_is_cancelled() -> None:
     assert call.ended
 
 
+async def test_a_call_within_a_call_is_part_of_it() -> None:
+    paid_calls, inner = PaidCalls(), Call()
+
+    async def outer() -> Any:
+        paid_calls.close()
+        return await paid_calls.run(inner())
+
+    caller = asyncio.create_task(paid_calls.run(outer()))
+    await inner.begun.wait()
+
+    assert paid_calls.running == 1
+    inner.may_end.set()
+    assert await caller == "a picture"
+
+
 async def test_an_error_after_the_caller_has_gone_disturbs_nobody() -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))

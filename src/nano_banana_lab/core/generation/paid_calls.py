@@ -39,8 +39,11 @@ class PaidCalls:
     async def run(self, call: Coroutine[Any, Any, T]) -> T:
         """The call's result or error. When the awaiting task is cancelled the call goes on and is still waited for.
 
-        Raises `ShuttingDown` for a new call after `close`, and for one that `finish` had to cut off.
+        A call within a call is part of it. Raises `ShuttingDown` for a new call after `close`, and for one that `finish`
+        had to cut off.
         """
+        if asyncio.current_task() in self._running:
+            return await call
         if self._closed:
             call.close()
             raise ShuttingDown

@@ -21,7 +21,7 @@ A script lets an endpoint, `authorize`, `token`, `user` or `emails`, do somethin
 
     access_denied, application_suspended, bad_verification_code, incorrect_client_credentials, invalid_request,
     redirect_uri_mismatch, unverified_user_email, 401, 403, 404, 429, 500, 503, html, redirect, empty, garbage,
-    nested, binary, cut, disconnect, endless, hang, say TEXT
+    nested, binary, cut, disconnect, endless, hang, say STATUS TEXT
 
     GET    /__double__/requests   what was asked; secrets, codes and tokens are shown as their SHA-256
     DELETE /__double__/requests   forget requests and script

@@ -1,5 +1,6 @@
 """The double as an ASGI application."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ _ENDPOINTS = {
     ("GET", "/user"): "user",
     ("GET", "/user/emails"): "emails",
 }
+_SAY = re.compile(r"say (?P<status>[2-5]\d\d) (?P<text>.*)", re.DOTALL)
 _REMEMBER_ME = {"set-cookie": "_gh_sess=whoever-came-first; path=/; HttpOnly"}
 
 
@@ -75,7 +77,7 @@ class GitHubApp:
     def script(self, faults: Mapping[str, str]) -> None:
         """Let each of these endpoints do as its fault says from now on. Raises `UnknownFault`, and changes nothing."""
         for endpoint, fault in faults.items():
-            if endpoint not in _ENDPOINTS.values() or not (fault in MEANINGS or fault.startswith("say ")):
+            if endpoint not in _ENDPOINTS.values() or not (fault in MEANINGS or _SAY.fullmatch(fault)):
                 raise UnknownFault(f"{endpoint}: {fault}")
         self._script.update(faults)
 
@@ -106,8 +108,8 @@ class GitHubApp:
     def _reply(self, endpoint: str, request: Request, fault: str) -> Reply:
         if fault in FAULTS:
             return FAULTS[fault]
-        if fault.startswith("say "):
-            return Reply(200, fault.removeprefix("say ").encode(), {"content-type": "application/json"})
+        if said := _SAY.fullmatch(fault):
+            return Reply(int(said["status"]), said["text"].encode(), {"content-type": "application/json"})
         match endpoint:
             case "authorize":
                 return self._authorize(request.query, fault)

@@ -40,7 +40,7 @@ MEANINGS: Mapping[str, str] = {
     "disconnect": "the connection closes without an answer",
     "endless": "an answer that does not end",
     "hang": "no answer at all",
-    "say TEXT": "200 and TEXT, which should be JSON",
+    "say STATUS TEXT": "that status and TEXT, which should be JSON",
 }
 """Everything that a script can let happen."""
 
