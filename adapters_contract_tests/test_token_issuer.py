@@ -50,7 +50,7 @@ class TokenIssuerContract:
     def forgeries(self, token: str) -> Mapping[str, str]:
         raise NotImplementedError
 
-    @pytest.mark.parametrize("user", USERS, ids=lambda user: ascii(user.login[:10]))
+    @pytest.mark.parametrize("user", USERS, ids=lambda user: ascii(user.login[:5]))
     def test_a_token_says_what_was_said_when_it_was_issued(self, issuer, user):
         token, claims = issuer.issue(user)
 

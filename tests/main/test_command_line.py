@@ -1,41 +1,16 @@
 """The commands `check`, `generate` and `reindex`, on a lab of their own in an empty folder."""
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from PIL import Image
 
-from nano_banana_lab.main.cli import cli
 from nano_banana_lab.main.settings import Settings
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in an empty working directory, with these settings and no others."""
-    for field in msgspec.structs.fields(Settings):
-        monkeypatch.delenv(field.name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments, **settings: _invoked(arguments, settings)
-
-
-def _invoked(arguments: tuple[str, ...], settings: dict[str, str]) -> Result:
-    """A command replaces and closes whatever listens to the log, so those of pytest step aside meanwhile."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers.clear()
-    try:
-        return CliRunner().invoke(cli, [*arguments], env=settings)
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-
-
 SECRETS = {"SECRET_KEY": "signing-key-" + "s" * 30, "GOOGLE_API_KEY": "operators-own-key", "IMAGE_MODEL": "sketch"}
 
 

@@ -1,16 +1,14 @@
 """The commands `quota show` and `quota reset`, beside a lab that goes on working."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from nano_banana_lab.adapters.redis.connection import connect
 from nano_banana_lab.adapters.redis.key_value_store import RedisKeyValueStore
@@ -19,11 +17,9 @@ from nano_banana_lab.core.quota.ledger import Ledger
 from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.quota.reservation import settling
 from nano_banana_lab.core.quota.usage import ReadUsage
-from nano_banana_lab.core.shared.clock import SystemClock
 from nano_banana_lab.core.shared.ids import ANONYMOUS, OwnerId
 from nano_banana_lab.core.storage.ports import KeyValueStore
-from nano_banana_lab.main.cli import cli
-from nano_banana_lab.main.settings import Settings
+from nano_banana_lab.testing.frozen_clock import FrozenClock
 from nano_banana_lab.testing.redis_server import RedisServer
 
 Run = Callable[..., Result]
@@ -32,39 +28,19 @@ ON = {"TRIAL_ENABLED": "true"}
 OFF_HINT = "TRIAL_ENABLED=true turns it on"
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs `quota ...` in an empty working directory, with these settings and no others."""
-    for field in msgspec.structs.fields(Settings):
-        monkeypatch.delenv(field.name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments, **settings: _invoked(["quota", *arguments], settings)
-
-
-def _invoked(arguments: list[str], settings: dict[str, str]) -> Result:
-    """A command replaces whatever listens to the log, so the handlers of pytest step aside meanwhile."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers.clear()
-    try:
-        return CliRunner().invoke(cli, arguments, env=settings)
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-
-
 class RunningLab:
     """What a service does meanwhile on the same store."""
 
     def __init__(self, key_values: KeyValueStore) -> None:
-        clock, policy = SystemClock(), QuotaPolicy(enabled=True, cooldown_seconds=1000)
-        usage = ReadUsage(policy=policy, key_values=key_values, clock=clock)
+        self.clock, policy = FrozenClock(datetime.now(UTC)), QuotaPolicy(enabled=True, cooldown_seconds=1000)
+        usage = ReadUsage(policy=policy, key_values=key_values, clock=self.clock)
         self.key_values = key_values
-        self.ledger = Ledger(policy=policy, key_values=key_values, usage=usage, clock=clock)
+        self.ledger = Ledger(policy=policy, key_values=key_values, usage=usage, clock=self.clock)
 
     async def spend(self, owner: OwnerId, mode: str, count: int = 1) -> None:
         for reservation in await self.ledger.reserve(owner, mode, count=count):
             await self.key_values.commit(*settling(reservation))
+        self.clock.advance(0.001)  # nobody else is as late
 
 
 @pytest.fixture
@@ -85,14 +61,14 @@ async def lab_on(redis_server: RedisServer) -> AsyncIterator[RunningLab]:
 
 async def rows(run: Run, *arguments: str, **settings: str) -> list[list[str]]:
     """The cells of every line of a table."""
-    result = await asyncio.to_thread(run, *arguments, **ON | settings)
+    result = await asyncio.to_thread(run, "quota", *arguments, **ON | settings)
     assert result.exit_code == 0, result.output
     lines = result.stdout.replace("┃", "│").splitlines()
     return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
 
 
 async def says(run: Run, *arguments: str, **settings: str) -> str:
-    result = await asyncio.to_thread(run, *arguments, **ON | settings)
+    result = await asyncio.to_thread(run, "quota", *arguments, **ON | settings)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -105,6 +81,7 @@ async def test_show_has_the_pool_and_everybody_who_used_it_today(run: Run, lab: 
     await lab.spend(ALICE, "basic_1k", count=4)
     await lab.spend(GUEST, "blend")
     await lab.ledger.take_prompt_call(GUEST)
+    lab.clock.advance(0.001)
     await lab.ledger.reserve(ANONYMOUS, "basic_4k")
     pool, users = (found := await rows(run, "show"))[:2], found[2:]
 
@@ -186,7 +163,9 @@ async def test_show_and_reset_work_on_redis_too(run: Run, redis_server: RedisSer
 
 async def test_a_lab_whose_trial_is_off_says_so(run: Run, lab: RunningLab) -> None:
     await lab.spend(ALICE, "blend")
-    results = [await asyncio.to_thread(run, *words) for words in (["show"], ["show", "--user", ALICE], ["reset"])]
+    results = [
+        await asyncio.to_thread(run, "quota", *words) for words in (["show"], ["show", "--user", ALICE], ["reset"])
+    ]
 
     assert [(result.exit_code, OFF_HINT in result.stdout) for result in results] == [(0, True)] * 3
     assert ALICE in results[0].stdout
@@ -195,7 +174,7 @@ async def test_a_lab_whose_trial_is_off_says_so(run: Run, lab: RunningLab) -> No
 
 @pytest.mark.parametrize("command", ["show", "reset"])
 def test_without_its_store_a_command_ends_in_one_line(run: Run, command: str) -> None:
-    result = run(command, REDIS_URL="redis://user:redis-password@127.0.0.1:1/0")
+    result = run("quota", command, REDIS_URL="redis://user:redis-password@127.0.0.1:1/0")
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("service_unavailable: ")
@@ -205,7 +184,7 @@ def test_without_its_store_a_command_ends_in_one_line(run: Run, command: str) ->
 @pytest.mark.parametrize("command", ["show", "reset"])
 @pytest.mark.parametrize("user", ["", "Alice", "a b", "../x", "x" * 65, "[red]"])
 def test_what_can_be_nobodys_id_is_refused(run: Run, tmp_path: Path, command: str, user: str) -> None:
-    result = run(command, "--user", user)
+    result = run("quota", command, "--user", user)
 
     assert result.exit_code == 2
     assert "user_folder_id" in result.stderr
@@ -214,7 +193,7 @@ def test_what_can_be_nobodys_id_is_refused(run: Run, tmp_path: Path, command: st
 
 @pytest.mark.parametrize("command", ["show", "reset"])
 def test_a_misconfigured_lab_is_not_touched(run: Run, tmp_path: Path, command: str) -> None:
-    result = run(command, TRIAL_GLOBAL_QUOTA="lots")
+    result = run("quota", command, TRIAL_GLOBAL_QUOTA="lots")
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert "TRIAL_GLOBAL_QUOTA:" in result.stderr
@@ -223,14 +202,14 @@ def test_a_misconfigured_lab_is_not_touched(run: Run, tmp_path: Path, command: s
 
 @pytest.mark.parametrize("words", [["--help"], ["show", "--help"], ["reset", "--help"]], ids=" ".join)
 def test_help_explains_the_command(run: Run, words: list[str]) -> None:
-    result = run(*words)
+    result = run("quota", *words)
 
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) > 5
 
 
 def test_a_table_fits_where_there_is_no_terminal(run: Run, lab: Any) -> None:
-    lines = run("show", "--user", GUEST, **ON).stdout.splitlines()
+    lines = run("quota", "show", "--user", GUEST, **ON).stdout.splitlines()
 
     assert any(GUEST in line for line in lines)
     assert max(map(len, lines)) <= 160
