@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
 from nano_banana_lab.core.generation.image_request import Resolution
 from nano_banana_lab.core.generation.ports import UpstreamFailed
 from nano_banana_lab.core.quota.modes import QUOTA_MODES
 from nano_banana_lab.core.quota.policy import QuotaPolicy
-from nano_banana_lab.core.quota.refusals import LimitReached, PoolExhausted
+from nano_banana_lab.core.quota.refusals import CooldownActive, LimitReached, PoolExhausted
 from nano_banana_lab.core.quota.reservation import pool_key
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.testing.frozen_clock import FrozenClock
@@ -127,3 +128,54 @@ async def test_what_costs_no_points_is_made_when_none_are_left(open_lab: Any) ->
 
     with pytest.raises(LimitReached):
         await lab.generate()
+
+
+class LateAnswers:
+    """A store whose answers take two seconds."""
+
+    def __init__(self, store: Any, clock: FrozenClock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def commit(self, *operations: Any) -> Any:
+        try:
+            return await self._store.commit(*operations)
+        finally:
+            self._clock.advance(2)
+
+
+async def test_a_refusal_just_before_midnight_tells_of_the_day_that_refused(open_lab: Any) -> None:
+    clock = FrozenClock(datetime(2026, 11, 22, 23, 59, 59, tzinfo=UTC))
+    lab = open_lab(
+        policy=trial(global_points=0), clock=clock, key_values=LateAnswers(MemoryKeyValueStore(clock), clock)
+    )
+    with pytest.raises(PoolExhausted) as refused:
+        await lab.generate()
+
+    assert refused.value.retry_after == 1
+    assert refused.value.details["global_remaining"] == 0
+
+
+async def test_a_cooldown_that_ended_while_it_refused_is_told_as_a_second(open_lab: Any) -> None:
+    clock = FrozenClock()
+    lab = open_lab(
+        policy=trial(cooldown_seconds=3), clock=clock, key_values=LateAnswers(MemoryKeyValueStore(clock), clock)
+    )
+    await lab.ledger.reserve(ALICE, "basic_1k")
+    with pytest.raises(CooldownActive) as refused:
+        await lab.ledger.reserve(ALICE, "basic_1k")
+
+    assert (refused.value.retry_after, refused.value.details["cooldown_remaining"]) == (1, 1)
+
+
+async def test_a_clock_that_was_set_back_makes_nobody_wait_longer_than_a_cooldown(open_lab: Any) -> None:
+    lab = open_lab(policy=trial(cooldown_seconds=3), clock=FrozenClock(datetime(2026, 11, 22, 12, tzinfo=UTC)))
+    await lab.generate()
+    earlier = open_lab(
+        policy=lab.policy, clock=FrozenClock(datetime(2026, 11, 22, 7, tzinfo=UTC)), key_values=lab.key_values
+    )
+
+    assert (await earlier.usage(ALICE)).cooldown_remaining == 3

@@ -83,8 +83,11 @@ async def test_a_picture_that_takes_long_keeps_its_reservation(open_lab: Any, la
     assert (await lab.usage(ALICE)).cooldown_remaining == 600 - 4 * 45
 
 
-async def test_renewing_goes_on_after_a_store_was_away(open_lab: Any, lab: Any, unreliable: Any, mishap: Any) -> None:
-    store = Watched(unreliable(lab.key_values, mishap(AWAY, "commit", at=2, times=5)))
+@pytest.mark.parametrize("failure", [AWAY, RuntimeError("a bug")], ids=["store away", "bug"])
+async def test_renewing_goes_on_after_it_failed(
+    open_lab: Any, lab: Any, unreliable: Any, mishap: Any, failure: Exception
+) -> None:
+    store = Watched(unreliable(lab.key_values, mishap(failure, "commit", at=2, times=5)))
     slow = open_lab(policy=TRIAL, clock=lab.clock, key_values=store, blobs=lab.blobs, renew_after=0.001)
     slow.model.hold()
     making = asyncio.create_task(slow.generate())

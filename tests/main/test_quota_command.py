@@ -24,7 +24,7 @@ from nano_banana_lab.testing.redis_server import RedisServer
 
 Run = Callable[..., Result]
 ALICE, GUEST = OwnerId("6fac44aa6f9ae93e"), OwnerId("guest-" + "0" * 32)
-ON = {"TRIAL_ENABLED": "true"}
+ON = {"TRIAL_ENABLED": "true", "TRIAL_COOLDOWN_SECONDS": "1000"}
 OFF_HINT = "TRIAL_ENABLED=true turns it on"
 
 

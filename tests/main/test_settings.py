@@ -151,7 +151,16 @@ def test_production_with_all_it_needs_starts() -> None:
     assert (settings.uses_sketch, settings.allowed_origins) == (False, ())
 
 
-@pytest.mark.parametrize("key", ["", "short", "x" * 31, "change-me-in-production-use-a-long-random-string"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "short",
+        "x" * 31,
+        "change-me-in-production-use-a-long-random-string",
+        "'CHANGE-ME-in-production-use-a-long-random-string'",
+    ],
+)
 def test_production_refuses_a_weak_secret_key(key: str) -> None:
     assert wrong(PRODUCTION | {"SECRET_KEY": key}) == ["SECRET_KEY"]
 
@@ -163,6 +172,32 @@ def test_a_laptop_may_have_a_weak_secret_key() -> None:
 @pytest.mark.parametrize("origins", ["*", "https://a.test,*", '["*"]'])
 def test_production_refuses_every_origin(origins: str) -> None:
     assert wrong(PRODUCTION | {"CORS_ORIGINS": origins}) == ["CORS_ORIGINS"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://*", "http*", "*.example.org", "https://a.test/", "https://a.test/page", "a.test", "null", "[]x"]
+)
+@pytest.mark.parametrize("environment", [{}, PRODUCTION])
+def test_an_origin_is_what_a_browser_sends_and_no_pattern(environment: dict[str, str], origin: str) -> None:
+    assert wrong(environment | {"CORS_ORIGINS": f"https://b.test,{origin}"}) == ["CORS_ORIGINS"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://a.test", "http://localhost:5173", "http://[::1]:3000", "capacitor://localhost"]
+)
+def test_an_origin_may_be_a_page_or_an_app(origin: str) -> None:
+    assert read_settings(PRODUCTION | {"CORS_ORIGINS": origin}).allowed_origins == (origin,)
+
+
+@pytest.mark.parametrize("proxies", ["garbage", "10.0.0.1,proxy.internal", "10.0.0.0/33"])
+def test_a_proxy_is_an_address_or_a_network(proxies: str) -> None:
+    assert wrong({"FORWARDED_ALLOW_IPS": proxies}) == ["FORWARDED_ALLOW_IPS"]
+    assert read_settings({"FORWARDED_ALLOW_IPS": "10.0.0.0/8,::1,*"}).forwarded_allow_ips == ("10.0.0.0/8", "::1", "*")
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATA_DIR", "IMAGE_MODEL_ID"])
+def test_a_setting_that_is_no_text_is_refused(name: str) -> None:
+    assert wrong({name: "\udcff" * 40}) == [name]
 
 
 def test_production_serves_placeholders_only_on_purpose() -> None:

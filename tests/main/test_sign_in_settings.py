@@ -142,3 +142,11 @@ def test_processes_on_one_redis_are_told_to_share_a_key(key: str, warnings: int)
 
     assert len(found) == warnings
     assert all("SECRET_KEY" in warning for warning in found)
+
+
+def test_pictures_that_cost_nothing_are_warned_of_while_there_is_a_trial() -> None:
+    free = {"TRIAL_BASIC_4K_COST": "0", "TRIAL_CHAT_COST": "0"}
+    [warning] = warnings_about(read_settings({"TRIAL_ENABLED": "true"} | free))
+
+    assert warning.startswith("TRIAL_BASIC_4K_COST, TRIAL_CHAT_COST:")
+    assert warnings_about(read_settings(free)) == []

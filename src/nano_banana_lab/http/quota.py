@@ -13,6 +13,7 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.quota.modes import quota_mode_named
 from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.quota.refusals import refusal
+from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.quota.usage import ReadUsage, Usage
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.http import examples
@@ -134,10 +135,10 @@ class QuotaController(Controller):
         responses=answer(QuotaBody, "The trial today", examples.QUOTA) | problems(*QUOTA_PROBLEMS),
     )
     async def quota(
-        self, caller: NamedDependency[Caller], read_usage: FromDishka[ReadUsage], policy: FromDishka[QuotaPolicy]
+        self, caller: NamedDependency[Caller], read_usage: FromDishka[ReadUsage], trial: FromDishka[Trial]
     ) -> QuotaBody:
         """Points are counted from the moment a picture is asked for, and given back when none was made."""
-        return QuotaBody.of(await read_usage(caller.owner), counted=_counts(policy, caller))
+        return QuotaBody.of(await read_usage(caller.owner), counted=trial.pays(own_key=caller.api_key is not None))
 
     @post(
         "/check",
@@ -152,16 +153,16 @@ class QuotaController(Controller):
         data: JSONBody[CheckBody],
         caller: NamedDependency[Caller],
         read_usage: FromDishka[ReadUsage],
-        policy: FromDishka[QuotaPolicy],
+        trial: FromDishka[Trial],
     ) -> CheckResult:
         """Spends and reserves nothing. A request that is not counted always may."""
         usage, key = await read_usage(caller.owner), quota_mode_named(data.mode, data.resolution)
         if key is None:
-            reason = sentence(UnknownMode(choices=", ".join(policy.modes)), language_of(request))
+            reason = sentence(UnknownMode(choices=", ".join(usage.policy.modes)), language_of(request))
             return CheckResult(can_generate=False, reason=reason, cost=0, remaining_after=usage.points_left)
-        if not _counts(policy, caller):
+        if not trial.pays(own_key=caller.api_key is not None):
             return CheckResult(can_generate=True, reason="OK", cost=0, remaining_after=usage.points_left)
-        cost = data.count * policy.modes[key].cost
+        cost = data.count * usage.policy.modes[key].cost
         if no := refusal(usage, key, data.count):
             reason = sentence(no, language_of(request))
             return CheckResult(can_generate=False, reason=reason, cost=cost, remaining_after=usage.points_left)
@@ -182,10 +183,6 @@ class QuotaController(Controller):
                 key: ModePrice(name=mode.name, cost=mode.cost, limit=mode.limit) for key, mode in policy.modes.items()
             },
         )
-
-
-def _counts(policy: QuotaPolicy, caller: Caller) -> bool:
-    return policy.enabled and caller.api_key is None
 
 
 def _mode_usage(usage: Usage, key: str) -> ModeUsage:

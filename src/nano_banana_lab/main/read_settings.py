@@ -54,6 +54,8 @@ def _dotenv() -> dict[str, str]:
 
 def _parse(text: str, type: Any) -> Any:
     """The text as a value of the type; complains without repeating the text, which may be a secret."""
+    if not _is_unicode(text):
+        raise ValueError("expected text in UTF-8")
     choices = (type, *get_args(type))
     if Secret in choices:
         return Secret(text)
@@ -64,6 +66,15 @@ def _parse(text: str, type: Any) -> Any:
         return msgspec.convert(value, type, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(f"expected {_expected(inspect.type_info(type))}") from error
+
+
+def _is_unicode(text: str) -> bool:
+    """The environment may hold any bytes; what is not UTF-8 among them arrives as surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _expected(kind: inspect.Type) -> str:

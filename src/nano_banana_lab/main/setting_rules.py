@@ -1,5 +1,6 @@
 """What must hold between settings that are well-formed each."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Iterator
@@ -7,15 +8,19 @@ from pathlib import Path
 
 from nano_banana_lab.adapters.gemini.model_table import read_models
 from nano_banana_lab.core.identity.redirects import parse_address
+from nano_banana_lab.core.quota.modes import QUOTA_MODES
 from nano_banana_lab.core.shared.secrets import Secret
 from nano_banana_lab.main.secret_key import MIN_SECRET_KEY_CHARACTERS
 from nano_banana_lab.main.settings import Environment, ImageModelChoice, Settings
 
-WELL_KNOWN_SECRET_KEYS = {"change-me-in-production-use-a-long-random-string"}
+PLACEHOLDER = "change-me"
+"""In every key that was only ever an example, such as `change-me-in-production-use-a-long-random-string`."""
 
 _REDIRECT = (
     "an address such as https://app.example.org/signed-in or com.example.app:/signed-in, without user and fragment"
 )
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+"""As a browser sends it (RFC 6454): in small letters and without a slash at its end."""
 _WEB_ADDRESS = re.compile(r"https?://[^/\s]+(/\S*)?")
 LANGUAGES = ("en", "zh")
 
@@ -39,7 +44,7 @@ def complaints_about(settings: Settings) -> list[str]:
 
 def warnings_about(settings: Settings) -> list[str]:
     """What works but is hardly meant, a line for each."""
-    rules = [_nobody_can_sign_in, _anybody_can_sign_tokens, _a_secret_key_for_each_folder]
+    rules = [_nobody_can_sign_in, _free_modes, _anybody_can_sign_tokens, _a_secret_key_for_each_folder]
     return [warning for rule in rules for warning in rule(settings)]
 
 
@@ -55,16 +60,28 @@ def _in_production(settings: Settings) -> Iterator[str]:
 
 
 def _is_weak(key: Secret) -> bool:
-    return len(key.reveal()) < MIN_SECRET_KEY_CHARACTERS or key.reveal() in WELL_KNOWN_SECRET_KEYS
+    return len(key.reveal()) < MIN_SECRET_KEY_CHARACTERS or PLACEHOLDER in key.reveal().lower()
 
 
 def _about_addresses(settings: Settings) -> Iterator[str]:
     if settings.redis_url and not _leads_to_redis(settings.redis_url.reveal()):
         yield "REDIS_URL: expected redis://host:port/0, rediss://... or unix://..."
+    if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in settings.cors_origins or ()):
+        yield "CORS_ORIGINS: expected origins such as https://app.example.org, without a path or a pattern"
+    if not all(proxy == "*" or _is_network(proxy) for proxy in settings.forwarded_allow_ips):
+        yield "FORWARDED_ALLOW_IPS: expected IP addresses or networks such as 10.0.0.0/8, or *"
     for name in ("google_gemini_base_url", "r2_endpoint_url", "r2_public_url"):
         address = getattr(settings, name)
         if address is not None and not _WEB_ADDRESS.fullmatch(address):
             yield f"{name.upper()}: expected an address such as https://example.org"
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _leads_to_redis(address: str) -> bool:
@@ -135,6 +152,15 @@ def _nobody_can_sign_in(settings: Settings) -> Iterator[str]:
         yield (
             "Nobody can sign in: AUTH_ENABLED is true, but there is neither GITHUB_CLIENT_ID with GITHUB_CLIENT_SECRET "
             "nor TRIAL_ENABLED for guests. Every route that needs a token answers 401."
+        )
+
+
+def _free_modes(settings: Settings) -> Iterator[str]:
+    free = [f"TRIAL_{key}_COST".upper() for key in QUOTA_MODES if getattr(settings, f"trial_{key}_cost") == 0]
+    if settings.trial_enabled and free:
+        yield (
+            f"{', '.join(free)}: pictures that cost no points are bounded by each user's daily limit only, "
+            "not by the pool, and a visitor can come as any number of guests."
         )
 
 

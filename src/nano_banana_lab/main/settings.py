@@ -91,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     github_url: str = "https://github.com"
     github_api_url: str = "https://api.github.com"
     redirect_allowlist: tuple[str, ...] | None = None
-    jwt_expire_days: Annotated[float, msgspec.Meta(gt=0, le=3650)] = 7
+    jwt_expire_days: Annotated[float, msgspec.Meta(ge=0.001, le=3650)] = 7
 
     trial_enabled: bool = False
     trial_global_quota: Count = 50

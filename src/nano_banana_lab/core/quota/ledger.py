@@ -63,7 +63,7 @@ class Ledger:
         try:
             await self.key_values.commit(*reserving([first, *others], price, self.policy, now))
         except CommitRefused as refused:
-            raise REFUSALS[refused.position](await self.usage(owner), mode) from None
+            raise REFUSALS[refused.position](await self.usage(owner, at=now), mode) from None
         return [first, *others]
 
     async def renew(self, reservation: Reservation) -> bool:
@@ -103,7 +103,7 @@ class Ledger:
         try:
             await self.key_values.commit(*taking_a_prompt_call(owner, now, self.policy.prompt_limit))
         except CommitRefused:
-            raise PromptLimitReached(await self.usage(owner)) from None
+            raise PromptLimitReached(await self.usage(owner, at=now)) from None
         return day_of(now)
 
     async def forgive_prompt_call(self, owner: OwnerId, date: str) -> None:

@@ -11,6 +11,8 @@ TrialRefused                it does not pay for this now
 import math
 from typing import ClassVar
 
+import msgspec
+
 from nano_banana_lab.core.quota.usage import Usage
 from nano_banana_lab.core.shared.errors import LabError
 
@@ -64,8 +66,10 @@ class CooldownActive(TrialRefused):
     sentence = "Please wait {cooldown_remaining} s before the next generation."
 
     def __init__(self, usage: Usage, mode: str | None = None) -> None:
+        """The cooldown that refused may have ended since: then a second is what there is to say."""
+        usage = msgspec.structs.replace(usage, cooldown_remaining=max(1, usage.cooldown_remaining))
         super().__init__(usage, mode)
-        self.retry_after = max(1, usage.cooldown_remaining)
+        self.retry_after = usage.cooldown_remaining
 
 
 def refusal(usage: Usage, mode: str, count: int) -> TrialRefused | None:

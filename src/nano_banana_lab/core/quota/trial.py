@@ -16,6 +16,9 @@ from nano_banana_lab.core.storage.ports import StoreUnavailable
 RENEW_AFTER_SECONDS = 15.0
 """A lease of 60 seconds survives two renewals that fail."""
 
+RENEW_AGAIN_AFTER_SECONDS = 1.0
+"""As soon as a store is back, before somebody else takes the reservation for a dead process's."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -53,7 +56,7 @@ class Trial:
 
     @asynccontextmanager
     async def prompt_call(self, owner: OwnerId, *, own_key: bool) -> AsyncIterator[None]:
-        """One prompt-writing call is counted, and uncounted when the body raises.
+        """One prompt-writing call is counted, and uncounted when the body raises, unless the store is away by then.
 
         Raises `PromptLimitReached` and `StoreUnavailable` before the body.
         """
@@ -70,11 +73,17 @@ class Trial:
 
     async def _keep_renewing(self, reservation: Reservation) -> None:
         """Until cancelled, or the reservation is gone."""
+        pause = self.renew_after
         while True:
-            await asyncio.sleep(self.renew_after)
-            with contextlib.suppress(StoreUnavailable):
+            await asyncio.sleep(pause)
+            try:
                 if not await self.ledger.renew(reservation):
                     return
+                pause = self.renew_after
+            except StoreUnavailable:
+                pause = min(self.renew_after, RENEW_AGAIN_AFTER_SECONDS)
+            except Exception:
+                logger.exception("a renewal failed; the next one tries again")
 
     async def _give_back(self, reservation: Reservation) -> None:
         try:

@@ -79,9 +79,9 @@ class ReadUsage:
     key_values: KeyValueStore
     clock: Clock
 
-    async def __call__(self, owner: OwnerId) -> Usage:
-        """What is used of the present UTC day."""
-        now = self.clock.now()
+    async def __call__(self, owner: OwnerId, *, at: datetime | None = None) -> Usage:
+        """What is used of the UTC day of that moment, by default now."""
+        now = at or self.clock.now()
         date = day_of(now)
         pool, own, cooldown = await asyncio.gather(
             self.key_values.counters(pool_key(date)),
@@ -95,7 +95,7 @@ class ReadUsage:
             points_set_aside=pool.get(POINTS, 0) - pool.get(POINTS + SETTLED, 0),
             prompt_calls=own.get(PROMPT_CALLS, 0),
             pictures={mode: own[mode] for mode in self.policy.modes if mode in own},
-            cooldown_remaining=_whole_seconds_left(cooldown, now),
+            cooldown_remaining=_whole_seconds_left(cooldown, now, self.policy.cooldown_seconds),
         )
 
     async def of_everybody(self) -> dict[OwnerId, Usage]:
@@ -108,9 +108,12 @@ class ReadUsage:
         return found
 
 
-def _whole_seconds_left(cooldown: bytes | None, now: datetime) -> int:
-    """At least 1 while the store still has the cooldown: its clock decides, ours only tells how long."""
+def _whole_seconds_left(cooldown: bytes | None, now: datetime, longest: int) -> int:
+    """At least 1 while the store still has the cooldown: its clock decides, ours only tells how long.
+
+    Never more than the longest there is, whatever has been done to a host's clock.
+    """
     if cooldown is None:
         return 0
     left = msgspec.json.decode(cooldown, type=Cooldown).until - milliseconds(now)
-    return max(1, -(-left // 1000))
+    return max(1, min(-(-left // 1000), longest))

@@ -3,8 +3,12 @@
 LabError
  ├── ValidationFailed        a field of the input is malformed or out of range
  ├── NotFound                nothing of that name, or it belongs to somebody else
- ├── StoreUnavailable        a store is unreachable or hangs            (core/storage)
- └── GenerationError         a picture was asked for and none was kept  (core/generation)
+ ├── StoreUnavailable        a store is unreachable or hangs                (core/storage)
+ ├── AuthenticationFailed    no token, or one that does not hold            (core/identity)
+ ├── NotAllowed              known, but not allowed                         (core/identity)
+ ├── SignInUnavailable       nobody can sign in right now                   (core/identity)
+ ├── TrialRefused            the trial does not pay for this now            (core/quota)
+ └── GenerationError         a picture was asked for and none was kept      (core/generation)
 
 Errors are declared beside the port or use case that raises them.
 Each has a stable `code`, one English `sentence` that may name its details, and the `details` that a client receives.
