@@ -169,16 +169,47 @@ async def test_a_token_is_not_taken_on_trust_while_the_store_is_down(unreliable:
         await sessions.recognise(token)
 
 
-async def test_a_renewal_that_could_not_be_kept_gives_no_second_token(unreliable: Any, mishap: Any) -> None:
+@pytest.mark.parametrize("applied", [True, False])
+async def test_a_renewal_leaves_nobody_without_a_token(
+    unreliable: Any, mishap: Any, caplog: pytest.LogCaptureFixture, *, applied: bool
+) -> None:
+    """The store went away while it noted the end of the old token, which a guest could not replace."""
+    house = House()
+    house.key_values = unreliable(house.key_values)
+    sessions = house.process()
+    guest = sessions.begin_as_guest()
+    house.key_values.mishap = mishap(StoreUnavailable("key-value store"), "commit", applied=applied)
+    renewed = await sessions.renew(token_of(guest))
+
+    assert (await sessions.recognise(token_of(renewed))).user == guest.user
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert token_of(guest) not in caplog.text
+    assert token_of(renewed) not in caplog.text
+
+
+async def test_a_token_whose_end_could_not_be_noted_is_not_renewed_once_it_is_over(
+    unreliable: Any, mishap: Any
+) -> None:
     house = House()
     house.key_values = unreliable(house.key_values)
     sessions = house.process()
     token = token_of(sessions.begin(OCTOCAT))
-    house.key_values.mishap = mishap(StoreUnavailable("key-value store"), "commit", times=1)
+    house.key_values.mishap = mishap(StoreUnavailable("key-value store"), "commit", times=1, applied=True)
+    await sessions.renew(token)
+
+    with pytest.raises(AuthenticationFailed):
+        await sessions.renew(token)
+
+
+async def test_who_leaves_is_told_when_that_could_not_be_kept(unreliable: Any, mishap: Any) -> None:
+    house = House()
+    house.key_values = unreliable(house.key_values)
+    sessions = house.process()
+    token = token_of(sessions.begin(OCTOCAT))
+    house.key_values.mishap = mishap(StoreUnavailable("key-value store"), "commit")
 
     with pytest.raises(StoreUnavailable):
-        await sessions.renew(token)
-    assert (await sessions.renew(token)).user == OCTOCAT
+        await sessions.end(token)
 
 
 async def test_a_guest_is_somebody_of_their_own(sessions: Sessions) -> None:

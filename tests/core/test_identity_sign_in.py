@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import hashlib
-from dataclasses import dataclass, field
+import hmac
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,11 +19,13 @@ from nano_banana_lab.core.identity.redirects import RedirectAllowlist
 from nano_banana_lab.core.identity.sign_in import BeginSignIn, FinishSignIn, SignInPage
 from nano_banana_lab.core.identity.user import User, github_folder
 from nano_banana_lab.core.shared.errors import ValidationFailed
+from nano_banana_lab.core.shared.secrets import Secret
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.testing.frozen_clock import FrozenClock
 
 HUBOT = User(id="480938", login="hubot", user_folder_id=github_folder("480938"))
 DEFAULT, OTHER = "https://lab.test/api/auth/callback", "https://app.test/signed-in"
+SECRET = "a-secret-of-all-the-processes-0123456789"
 RACERS = 20
 
 
@@ -48,10 +52,9 @@ class Door:
         self.github = MemoryIdentityProvider(OCTOCAT, HUBOT, clock=self.clock)
         provider: IdentityProvider | None = self.github if self.configured else None
         redirects = RedirectAllowlist([DEFAULT, OTHER])
-        self.begin = BeginSignIn(
-            provider=provider, key_values=self.key_values, redirects=redirects, default_redirect_uri=self.default
-        )
-        self.finish = FinishSignIn(provider=provider, key_values=self.key_values)
+        both = {"provider": provider, "key_values": self.key_values, "clock": self.clock, "secret": Secret(SECRET)}
+        self.begin = BeginSignIn(**both, redirects=redirects, default_redirect_uri=self.default)
+        self.finish = FinishSignIn(**both)
 
     async def arrival(self, login: str = "octocat") -> dict[str, str]:
         """What the browser brings back of a user who agreed."""
@@ -62,6 +65,11 @@ class Door:
 @pytest.fixture
 def door() -> Door:
     return Door()
+
+
+def verifier_of(state: str) -> str:
+    digest = hmac.new(SECRET.encode(), f"pkce:{state}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def asked_of(page: SignInPage) -> dict[str, str]:
@@ -82,14 +90,23 @@ async def test_the_page_is_told_state_challenge_and_the_way_back(door: Door) -> 
     assert asked_of(one)["code_challenge"] != asked_of(two)["code_challenge"]
 
 
-async def test_the_challenge_is_the_s256_of_the_verifier_which_stays_here(door: Door) -> None:
+async def test_the_challenge_is_the_s256_of_a_verifier_that_only_the_lab_can_make(door: Door) -> None:
     page = await door.begin()
-    kept = msgspec.json.decode(await door.key_values.get(f"identity/state/{page.state}"))
-    digest = hashlib.sha256(kept["verifier"].encode()).digest()
+    digest = hashlib.sha256(verifier_of(page.state).encode()).digest()
 
     assert base64.urlsafe_b64encode(digest).decode() == asked_of(page)["code_challenge"] + "="
-    assert 43 <= len(kept["verifier"]) <= 128
-    assert kept["verifier"] not in page.url
+    assert len(verifier_of(page.state)) == 43
+    assert verifier_of(page.state) not in page.url
+
+
+async def test_who_reads_the_store_learns_neither_state_nor_verifier(door: Door) -> None:
+    page = await door.begin()
+    [(key, value)] = door.key_values._values.items()
+
+    for secret in (page.state, verifier_of(page.state)):
+        assert secret not in key
+        assert secret.encode() not in value
+    assert set(msgspec.json.decode(value)) == {"redirect_uri", "begun_at"}
 
 
 async def test_without_a_default_the_provider_knows_the_way_back() -> None:
@@ -180,12 +197,57 @@ async def test_a_user_who_refuses_has_used_up_the_state(door: Door, code: str | 
         await door.finish(code=door.github.agree(page.url), state=page.state)
 
 
-async def test_while_the_provider_is_away_nobody_can_sign_in(door: Door) -> None:
+async def test_who_comes_while_the_provider_is_away_may_come_again(door: Door) -> None:
     arrival = await door.arrival()
     door.github.available = False
+    for _ in range(3):
+        with pytest.raises(SignInUnavailable):
+            await door.finish(**arrival)
+    door.github.available = True
+
+    assert await door.finish(**arrival) == OCTOCAT
+    with pytest.raises(SignInFailed):
+        await door.finish(**arrival)
+
+
+@pytest.mark.parametrize(("tried_after", "back_after"), [(500, 100), (599.5, 0.5), (599.9994, 0.0006)])
+async def test_a_sign_in_that_was_put_back_lasts_ten_minutes_in_all(
+    door: Door, tried_after: float, back_after: float
+) -> None:
+    page = await door.begin()
+    door.clock.advance(tried_after)
+    door.github.available = False
+    with pytest.raises(SignInUnavailable):
+        await door.finish(code="x", state=page.state)
+    door.github.available = True
+    door.clock.advance(back_after)
+
+    with pytest.raises(SignInFailed):
+        await door.finish(code=door.github.agree(page.url), state=page.state)
+
+
+async def test_a_process_whose_clock_is_behind_puts_back_for_ten_minutes_at_most() -> None:
+    ahead, behind = Door(), Door(clock=FrozenClock(FrozenClock().now() - timedelta(seconds=25)))
+    behind.finish = replace(behind.finish, key_values=ahead.key_values)
+    page = await ahead.begin()
+    behind.github.available = False
+    with pytest.raises(SignInUnavailable):
+        await behind.finish(code="x", state=page.state)
+    ahead.clock.advance(600)
+
+    with pytest.raises(SignInFailed):
+        await ahead.finish(code=ahead.github.agree(page.url), state=page.state)
+
+
+async def test_the_provider_being_away_is_the_answer_even_if_the_store_is_too(unreliable: Any, mishap: Any) -> None:
+    door = Door(key_values=unreliable(MemoryKeyValueStore(FrozenClock())))
+    arrival = await door.arrival()
+    door.github.available = False
+    door.key_values.mishap = mishap(StoreUnavailable("key-value store"), "commit", at=2)
 
     with pytest.raises(SignInUnavailable):
         await door.finish(**arrival)
+    assert door.key_values.mishap.seen == 2
 
 
 async def test_without_a_provider_nobody_can_sign_in() -> None:

@@ -1,6 +1,9 @@
 """Signing in with GitHub at two processes that share a store and a secret, as people and their browsers do it."""
 
 import asyncio
+import base64
+import hashlib
+import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -142,6 +145,16 @@ async def test_a_sign_in_that_one_process_began_another_finishes_once(house: Hou
     assert sum(each.path.endswith("/access_token") for each in house.github.requests) == 1
 
 
+async def test_looking_at_the_link_back_changes_nothing(house: House) -> None:
+    async with visiting(house.one) as browser:
+        _, arrival = await agree(browser)
+        looked = await browser.head("/api/auth/callback", params=arrival)
+        followed = await browser.get("/api/auth/callback", params=arrival)
+
+    assert (looked.status_code, looked.headers["allow"], looked.content) == (405, "GET, POST", b"")
+    assert followed.status_code == 200
+
+
 async def test_the_codes_of_two_sign_ins_cannot_be_swapped(house: House) -> None:
     async with visiting(house.one) as browser:
         (_, mine), (_, theirs) = await agree(browser), await agree(browser, "mona")
@@ -271,6 +284,17 @@ async def test_while_github_is_out_of_order_signing_in_is_503(house: House, faul
     assert "retry-after" in answer.headers
 
 
+async def test_who_asks_again_once_github_is_back_is_signed_in_by_either_process(house: House) -> None:
+    async with visiting(house.one) as one, visiting(house.two) as two:
+        _, arrival = await agree(one)
+        house.github.script(token="503")
+        away = await one.post("/api/auth/callback", json=arrival)
+        house.github.clear()
+        answers = [await client.post("/api/auth/callback", json=arrival) for client in (two, one)]
+
+    assert [each.status_code for each in (away, *answers)] == [503, 200, 401]
+
+
 async def test_while_github_hangs_others_go_on_and_the_answer_comes_in_time(house: House) -> None:
     async with visiting(house.one, seconds=10) as browser, visiting(house.one) as signed_in:
         token = await sign_in(signed_in)
@@ -287,18 +311,25 @@ async def test_while_github_hangs_others_go_on_and_the_answer_comes_in_time(hous
 async def test_no_secret_of_a_sign_in_is_logged_or_stays_in_a_store(house: House) -> None:
     async with visiting(house.one) as browser:
         _, arrival = await agree(browser)
-        [verifier] = [
-            value.decode().split('"')[3] for key, value in house.stores.index().items() if arrival["state"] in key
-        ]
+        verifier = _verifier_of(arrival["state"])
+        meanwhile = b"\n".join(house.stores.everything().values())
         body = (await browser.post("/api/auth/callback", json=arrival)).json()
         await browser.post("/api/auth/logout", headers={"Authorization": f"Bearer {body['access_token']}"})
-    secrets = (body["access_token"], arrival["code"], verifier, house.github.client_secret, SECRET_KEY)
-    kept = b"\n".join(house.stores.everything().values())
+    secrets = (*arrival.values(), body["access_token"], verifier, house.github.client_secret, SECRET_KEY)
+    kept = meanwhile + b"\n".join(house.stores.everything().values())
 
-    assert len(verifier) == 64
+    assert b"identity/state/" in meanwhile
+    assert hashlib.sha256(verifier.encode()).hexdigest() in [
+        each.fields.get("code_verifier") for each in house.github.requests
+    ]
     for secret in secrets:
         assert secret.encode() not in kept
         assert secret not in house.one.log() + house.two.log()
+
+
+def _verifier_of(state: str) -> str:
+    digest = hmac.new(SECRET_KEY.encode(), f"pkce:{state}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 async def test_processes_without_a_common_secret_warn_and_refuse_each_others_tokens(

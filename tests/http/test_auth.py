@@ -187,6 +187,17 @@ async def test_a_token_is_not_taken_on_trust_while_the_store_is_down(
             is_problem(await Visitor(service).ask(method, path, token), 503, "service_unavailable")
 
 
+async def test_a_refresh_whose_end_is_unknown_still_gives_a_token(
+    visitor: Visitor, unreliable: Any, mishap: Any, open_service: Any
+) -> None:
+    token = await visitor.token()
+    down = unreliable(visitor.service.key_values, mishap(StoreUnavailable("key-value store"), "commit", applied=True))
+    async with open_service(identify=None, key_values=down, clock=visitor.clock, **GITHUB) as service:
+        body = (await Visitor(service).ask("POST", "refresh", token)).json()
+
+    assert (await visitor.ask("GET", "me", body["access_token"])).json() == OCTOCAT
+
+
 async def test_a_web_page_may_send_tokens_but_never_cookies(visitor: Visitor) -> None:
     """With credentials a browser would let any page of an allowed origin act as whoever is signed in."""
     origin = {"Origin": "https://app.test"}

@@ -85,11 +85,26 @@ async def test_a_state_that_was_not_given_out_is_401(visitor: Visitor, is_proble
     is_problem(response, 401, "authentication_failed")
 
 
-async def test_a_missing_state_is_401(visitor: Visitor, is_problem: Any) -> None:
-    code = (await visitor.arrival())["code"]
+@pytest.mark.parametrize("rest", [{"code": "c0ffee"}, {}, {"state": ""}, {"code": "c0ffee", "state": ""}], ids=str)
+async def test_a_missing_state_is_401_whatever_else_is_missing(
+    visitor: Visitor, is_problem: Any, rest: dict[str, str]
+) -> None:
+    is_problem(await visitor.client.post("/api/auth/callback", json=rest), 401, "authentication_failed")
+    is_problem(await visitor.ask("GET", "callback", params=rest), 401, "authentication_failed")
+    is_problem(await visitor.ask("GET", "callback", params=rest | {"error": "x"}), 401, "authentication_failed")
 
-    is_problem(await visitor.client.post("/api/auth/callback", json={"code": code}), 401, "authentication_failed")
-    is_problem(await visitor.ask("GET", "callback", params={"code": code}), 401, "authentication_failed")
+
+@pytest.mark.parametrize("code", [{}, {"code": ""}, {"code": "x" * 1001}], ids=["none", "empty", "endless"])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_who_brings_no_code_has_not_used_up_the_state(
+    visitor: Visitor, method: str, code: dict[str, str]
+) -> None:
+    arrival = await visitor.arrival()
+    incomplete = {"state": arrival["state"]} | code
+    refused = await visitor.client.request(method, "/api/auth/callback", json=incomplete, params=incomplete)
+
+    assert refused.status_code == 422
+    assert (await visitor.client.post("/api/auth/callback", json=arrival)).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -121,12 +136,15 @@ async def test_of_racing_callbacks_exactly_one_signs_in(visitor: Visitor) -> Non
     ("body", "wrong"),
     [
         ({"state": "0" * 32}, [("code", "missing")]),
+        ({"state": "0" * 32, "code": None}, [("code", "missing")]),
         ({"code": "", "state": "0" * 32}, [("code", "too_short")]),
         ({"code": "x" * 1001, "state": "0" * 32}, [("code", "too_long")]),
         ({"code": 5, "state": True}, [("code", "wrong_type"), ("state", "wrong_type")]),
+        ({"code": 5}, [("code", "wrong_type")]),
+        ({"state": []}, [("state", "wrong_type")]),
         ([], [("body", "wrong_type")]),
     ],
-    ids=["missing", "empty", "endless", "types", "list"],
+    ids=["missing", "null", "empty", "endless", "types", "type of code", "type of state", "list"],
 )
 async def test_what_cannot_be_a_callback_is_422(visitor: Visitor, wrong_fields: Any, body: Any, wrong: Any) -> None:
     assert wrong_fields(await visitor.client.post("/api/auth/callback", json=body)) == wrong
@@ -175,8 +193,29 @@ async def test_a_refusal_counts_even_beside_a_code(visitor: Visitor, is_problem:
     is_problem(await visitor.ask("GET", "callback", params=params), 401, "authentication_failed")
 
 
-async def test_github_out_of_reach_is_503(visitor: Visitor, is_problem: Any) -> None:
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_github_out_of_reach_is_503_and_the_same_request_does_later(
+    visitor: Visitor, is_problem: Any, method: str
+) -> None:
     arrival = await visitor.arrival()
     visitor.service.github.available = False
+    away = await visitor.client.request(method, "/api/auth/callback", json=arrival, params=arrival)
+    visitor.service.github.available = True
+    later = await visitor.client.request(method, "/api/auth/callback", json=arrival, params=arrival)
 
-    is_problem(await visitor.client.post("/api/auth/callback", json=arrival), 503, "service_unavailable")
+    is_problem(away, 503, "service_unavailable")
+    assert int(away.headers["retry-after"]) >= 1
+    assert (later.status_code, later.json()["user"]) == (200, OCTOCAT)
+
+
+@pytest.mark.parametrize("query", [{}, {"redirect_to": APP}, {"error": "access_denied"}], ids=str)
+async def test_looking_at_the_link_back_neither_signs_in_nor_uses_it_up(
+    visitor: Visitor, query: dict[str, str]
+) -> None:
+    """Mail and chat programs look at links with HEAD before anybody follows them."""
+    arrival = await visitor.arrival()
+    looked = await visitor.ask("HEAD", "callback", params=arrival | query)
+
+    assert (looked.status_code, looked.headers["allow"]) == (405, "GET, POST")
+    assert looked.headers["content-type"] == "application/problem+json"
+    assert (await visitor.ask("GET", "callback", params=arrival)).json()["user"] == OCTOCAT

@@ -1,5 +1,6 @@
 """What holds between signing in and signing out."""
 
+import logging
 from dataclasses import dataclass
 
 import msgspec
@@ -16,7 +17,9 @@ from nano_banana_lab.core.identity.user import User, new_guest
 from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.shared.secrets import Secret
 from nano_banana_lab.core.storage.operations import CommitRefused, Put
-from nano_banana_lab.core.storage.ports import KeyValueStore
+from nano_banana_lab.core.storage.ports import KeyValueStore, StoreUnavailable
+
+logger = logging.getLogger(__name__)
 
 CLOCK_SKEW_SECONDS = 30
 """How far the clocks of two processes may be apart; a token is honoured, and remembered as revoked, that much longer."""
@@ -77,9 +80,16 @@ class Sessions:
         """A new session for a token that still holds and from then on does not.
 
         Of several that renew one token at the same moment one succeeds. Raises `AuthenticationFailed`.
+        When it stays unknown whether the store has noted the end of the old token, the new session is given all the same:
+        the old one may be over, and a guest has no other, while one that is not over ends by itself when it expires.
         """
         claims = await self.recognise(token)
-        await self._revoke(claims)
+        try:
+            await self._revoke(claims)
+        except StoreUnavailable:
+            logger.warning(
+                "a token was renewed, and the old one may hold until it expires", extra={"token_id": claims.id}
+            )
         return self.begin(claims.user)
 
     async def end(self, token: str | None) -> None:
