@@ -21,10 +21,10 @@ _FOREIGN = re.compile(
 )
 """GIF, BMP, TIFF, Photoshop, JPEG XL, JPEG 2000, ICO, HEIC and AVIF, SVG: pictures, but none the lab works with."""
 
-_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
+FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 _END_OF_HEADERS = frozenset({0xD9, 0xDA})
-_MAX_SEGMENTS = 4096
+MAX_SEGMENTS = 4096
 _MAX_PADDING = 1024
 
 
@@ -69,19 +69,19 @@ def _png_size(data: bytes) -> tuple[int, int]:
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     position = 2
-    for _ in range(_MAX_SEGMENTS):
-        marker, position = _next_marker(data, position)
-        if marker in _FRAME_HEADERS:
+    for _ in range(MAX_SEGMENTS):
+        marker, position = next_marker(data, position)
+        if marker in FRAME_HEADERS:
             height, width = struct.unpack_from(">HH", data, position + 3)
             return width, height
         if marker in _END_OF_HEADERS:
             break
-        if marker not in _WITHOUT_LENGTH:
+        if marker not in WITHOUT_LENGTH:
             position += max(2, *struct.unpack_from(">H", data, position))
     raise InvalidImage(reason="truncated")
 
 
-def _next_marker(data: bytes, position: int) -> tuple[int, int]:
+def next_marker(data: bytes, position: int) -> tuple[int, int]:
     """The marker's code and where its content begins; stray bytes before a marker are passed over."""
     for at in range(position, position + _MAX_PADDING):
         if data[at] == 0xFF and data[at + 1] not in (0x00, 0xFF):
@@ -92,15 +92,25 @@ def _next_marker(data: bytes, position: int) -> tuple[int, int]:
 def _webp_size(data: bytes) -> tuple[int, int]:
     kind = data[12:16]
     if kind == b"VP8X":
-        size = struct.unpack_from("<HBHB", data, 24)
-        return 1 + size[0] + (size[1] << 16), 1 + size[2] + (size[3] << 16)
-    if kind == b"VP8L":
-        mark, bits = struct.unpack_from("<BI", data, 20)
-        return (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)) if mark == 0x2F else (0, 0)
-    if kind == b"VP8 ":
-        mark, width, height = struct.unpack_from("<3sHH", data, 23)
-        return (width & 0x3FFF, height & 0x3FFF) if mark == b"\x9d\x01\x2a" else (0, 0)
+        return webp_canvas(data, 20)
+    if kind in (b"VP8 ", b"VP8L"):
+        return webp_frame(kind, data, 20)
     raise InvalidImage(reason="not_an_image" if len(data) >= 16 else "truncated")
+
+
+def webp_canvas(data: bytes, at: int) -> tuple[int, int]:
+    """What a VP8X chunk claims whose content begins `at`; the frames may differ."""
+    size = struct.unpack_from("<HBHB", data, at + 4)
+    return 1 + size[0] + (size[1] << 16), 1 + size[2] + (size[3] << 16)
+
+
+def webp_frame(kind: bytes, data: bytes, at: int) -> tuple[int, int]:
+    """The size in a bitstream of this kind (`VP8 ` or `VP8L`) that begins `at`; (0, 0) when it is no bitstream."""
+    if kind == b"VP8L":
+        mark, bits = struct.unpack_from("<BI", data, at)
+        return (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)) if mark == 0x2F else (0, 0)
+    mark, width, height = struct.unpack_from("<3sHH", data, at + 3)
+    return (width & 0x3FFF, height & 0x3FFF) if mark == b"\x9d\x01\x2a" else (0, 0)
 
 
 _SIZES: Mapping[str, Callable[[bytes], tuple[int, int]]] = {

@@ -1,9 +1,12 @@
 """Picture files through Pillow."""
 
 import asyncio
+import struct
 from concurrent.futures import ThreadPoolExecutor
 
 from nano_banana_lab.adapters.pillow.headers import read_facts
+from nano_banana_lab.adapters.pillow.orientation import orientation
+from nano_banana_lab.adapters.pillow.whole_file import verify
 from nano_banana_lab.core.history.ports import InvalidImage, PictureFacts
 
 
@@ -12,13 +15,15 @@ class PillowPictureTools:
 
     Pictures of more than `max_pixels` or `max_bytes` are refused before anything is unpacked.
     Pillow's own limit holds too: with `max_pixels` beyond 89 million it warns, beyond 178 million it refuses.
-    Thumbnails are made in at most `threads` threads, each with one unpacked picture (4 bytes per pixel) at a time.
+    Thumbnails are made in at most `threads` threads, each with one unpacked picture (4 bytes per pixel) at a time;
+    as many other threads look at pictures from outside, which so never wait for thumbnails.
     """
 
     def __init__(self, *, max_pixels: int = 50_000_000, max_bytes: int = 64 * 1024 * 1024, threads: int = 2) -> None:
         self._max_pixels = max_pixels
         self._max_bytes = max_bytes
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="thumbnail")
+        self._threads_for_uploads = ThreadPoolExecutor(threads, thread_name_prefix="upload")
 
     async def inspect(self, data: bytes) -> PictureFacts:
         """As the port says. Takes microseconds, at worst a few milliseconds, so it needs no thread."""
@@ -34,6 +39,23 @@ class PillowPictureTools:
         facts = self._checked(data)
         return await asyncio.get_running_loop().run_in_executor(self._threads, _small_copy, data, facts, longest_side)
 
+    async def verify(self, data: bytes) -> PictureFacts:
+        """As the port says; of an animation the first picture is decoded, of a JPEG with several too.
+
+        Behind the end of a JPEG may stand padding, more JPEGs, a motion photo's film and Samsung's notes, else nothing.
+        A picture whose scans together have more than a thousand million pixels is refused as `too_many_pixels`.
+        """
+        facts = self._checked(data)
+        return await asyncio.get_running_loop().run_in_executor(self._threads_for_uploads, verify, data, facts)
+
+    async def upright(self, data: bytes) -> bytes:
+        """As the port says; what must be turned keeps neither EXIF nor XMP nor notes, of an animation its first picture.
+
+        JPEG and lossy WebP are packed again with quality 95.
+        """
+        facts = self._checked(data)
+        return await asyncio.get_running_loop().run_in_executor(self._threads_for_uploads, _upright, data, facts)
+
     def _checked(self, data: bytes) -> PictureFacts:
         if len(data) > self._max_bytes:
             raise InvalidImage(reason="too_many_bytes")
@@ -47,3 +69,15 @@ def _small_copy(data: bytes, facts: PictureFacts, longest_side: int) -> bytes:
     from nano_banana_lab.adapters.pillow.thumbnails import small_copy  # noqa: PLC0415  # imports Pillow: not at start
 
     return small_copy(data, facts, longest_side)
+
+
+def _upright(data: bytes, facts: PictureFacts) -> bytes:
+    try:
+        found = orientation(data, facts.mime_type)
+        if found == 1:
+            return data
+        from nano_banana_lab.adapters.pillow.turning import turned  # noqa: PLC0415  # imports Pillow: not at start
+
+        return turned(data, facts, found)
+    except (struct.error, IndexError):
+        raise InvalidImage(reason="truncated") from None

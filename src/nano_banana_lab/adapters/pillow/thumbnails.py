@@ -3,28 +3,13 @@
 from io import BytesIO
 
 from PIL import Image
-from PIL.Image import Transpose
 
-from nano_banana_lab.core.history.ports import InvalidImage, PictureFacts
+from nano_banana_lab.adapters.pillow.decoding import UPRIGHT_BY, opened
+from nano_banana_lab.core.history.ports import PictureFacts
 
-_DECODERS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 _QUALITY = 80
 _MAX_PROFILE_BYTES = 16_384
 _ORIENTATION = 0x0112
-_UPRIGHT_BY = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
-}
-"""What turns a picture of this EXIF orientation upright (CIPA DC-008, 4.6.5.1)."""
-
-
-class _HeadersDisagree(Exception):
-    """The decoder found another size than the one that was checked."""
 
 
 def small_copy(data: bytes, facts: PictureFacts, longest_side: int) -> bytes:
@@ -32,19 +17,8 @@ def small_copy(data: bytes, facts: PictureFacts, longest_side: int) -> bytes:
 
     Raises `InvalidImage`, whatever the decoder stumbles over.
     """
-    try:
-        with Image.open(BytesIO(data), formats=[_DECODERS[facts.mime_type]]) as picture:
-            _check_size(picture, facts)
-            return _webp(_upright(picture, longest_side), picture)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidImage(reason="too_many_pixels") from error
-    except Exception as error:  # decoders answer hostile files with errors of every kind
-        raise InvalidImage(reason="truncated") from error
-
-
-def _check_size(picture: Image.Image, facts: PictureFacts) -> None:
-    if picture.size != (facts.width, facts.height):
-        raise _HeadersDisagree
+    with opened(data, facts) as picture:
+        return _webp(_upright(picture, longest_side), picture)
 
 
 def _upright(picture: Image.Image, longest_side: int) -> Image.Image:
@@ -52,7 +26,7 @@ def _upright(picture: Image.Image, longest_side: int) -> Image.Image:
     small = picture if picture.format in ("JPEG", "MPO") else _in_plain_colours(picture)
     small.thumbnail((longest_side, longest_side))  # lets the JPEG decoder skip detail it would throw away
     small = _in_plain_colours(small)
-    return small.transpose(_UPRIGHT_BY[orientation]) if orientation in _UPRIGHT_BY else small
+    return small.transpose(UPRIGHT_BY[orientation]) if orientation in UPRIGHT_BY else small
 
 
 def _orientation(picture: Image.Image) -> int | None:

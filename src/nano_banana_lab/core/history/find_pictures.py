@@ -1,16 +1,17 @@
 """Find kept pictures again: one by its id, or a page of them."""
 
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
-from nano_banana_lab.core.history.keys import listing, record_key
+from nano_banana_lab.core.history.keys import id_in_key, listing, record_key
 from nano_banana_lab.core.history.picture import ImageNotFound, Mode, Picture, decode_picture
 from nano_banana_lab.core.shared.clock import milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId, is_id
+from nano_banana_lab.core.storage.operations import MAX_AT_ONCE
 from nano_banana_lab.core.storage.ports import Entry, KeyValueStore
 
 SCAN_CHUNK = 1000
@@ -63,6 +64,21 @@ class FindPictures:
         if record is None:
             raise ImageNotFound
         return decode_picture(record)
+
+    async def many(self, owner: OwnerId, ids: Sequence[str]) -> dict[str, Picture]:
+        """Those of the ids that the owner has, by id; the others are passed over."""
+        found = dict[str, Picture]()
+        for some in (ids[at : at + MAX_AT_ONCE] for at in range(0, len(ids), MAX_AT_ONCE)):
+            records = await self.key_values.get_many([record_key(owner, each) for each in some])
+            found |= {picture.id: picture for picture in map(decode_picture, filter(None, records))}
+        return found
+
+    async def by_key(self, owner: OwnerId, key: str) -> Picture:
+        """The owner's picture with this key. Raises `ImageNotFound`, also for another owner's picture."""
+        picture = await self.one(owner, id_in_key(key))
+        if picture.key != key:
+            raise ImageNotFound
+        return picture
 
     async def __call__(self, query: HistoryQuery) -> HistoryPage:
         """A page of what matches."""

@@ -1,22 +1,16 @@
 """Keep a picture: its sidecar, its bytes, its line in the history."""
 
-import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from nano_banana_lab.core.history.bookkeeping import entering
 from nano_banana_lab.core.history.keys import sidecar_key
 from nano_banana_lab.core.history.picture import Picture, encode_picture
+from nano_banana_lab.core.storage.insist import insist
 from nano_banana_lab.core.storage.operations import CommitRefused, Operation
 from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, KeyValueStore, StoreUnavailable
-
-T = TypeVar("T")
-
-RETRY_AFTER_SECONDS = (0.2, 1.0, 2.0, 4.0, 8.0)
-"""Long enough for a Redis that restarts or fails over; what is being saved has cost money."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +36,7 @@ class KeepPicture:
         then the files are there, and `enter` lists them without it.
         """
         try:
-            await self._insist(lambda: self._store(picture, data))
+            await insist(lambda: self._store(picture, data))
         except StoreUnavailable:
             logger.error("a picture that was paid for could not be stored", extra={"key": picture.key})  # noqa: TRY400
             await self._forget_sidecar(picture)
@@ -52,7 +46,7 @@ class KeepPicture:
     async def enter(self, picture: Picture, *, along_with: Sequence[Operation] = ()) -> None:
         """List a picture whose files are saved. Raises what the call itself raises."""
         try:
-            await self._insist(lambda: self._enter(picture, along_with))
+            await insist(lambda: self._enter(picture, along_with))
         except StoreUnavailable:
             logger.error("a picture is stored and not yet listed", extra={"key": picture.key})  # noqa: TRY400
             self.unlisted[picture.key] = picture
@@ -101,11 +95,3 @@ class KeepPicture:
         if along_with:
             with contextlib.suppress(CommitRefused):
                 await self.key_values.commit(*along_with)
-
-    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        for delay in RETRY_AFTER_SECONDS:
-            try:
-                return await write()
-            except StoreUnavailable:
-                await asyncio.sleep(delay)
-        return await write()

@@ -19,6 +19,11 @@ def picture_key(owner: OwnerId, created_at: datetime, id: str, mime_type: str) -
     return f"{PICTURES}{owner}/{created_at:%Y/%m/%d}/{created_at:%H%M%S}-{id}{SUFFIXES[mime_type]}"
 
 
+def id_in_key(key: str) -> str:
+    """The id of the picture at this key; of any other text, something that is no id."""
+    return _stem(key).rpartition("-")[2]
+
+
 def sidecar_key(picture: str) -> str:
     """The blob with the record of the picture at this key."""
     return f"{_stem(picture)}.json"

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from nano_banana_lab.core.history.grounding import Grounding
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.core.shared.ids import OwnerId
 
@@ -28,7 +29,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     `key` is where the untouched bytes are in the blob store; `sha256` is theirs, in hex.
     `duration` is in seconds, `width` and `height` in pixels of the file, `size_bytes` its length.
     `aspect_ratio` and `resolution` are what was asked for; `matches_request` says whether that is what came.
-    `usage` counts tokens by the names of the contract.
+    `usage` counts tokens by the names of the contract. `grounding` is what a web search contributed.
+    Of an upload, `prompt` is the file's own name, and `aspect_ratio` and `resolution` are what its size comes closest to.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     text_response: str | None = None
     thinking: str | None = None
     session_id: str | None = None
+    grounding: Grounding | None = None
     schema: int = 1
 
     @property

@@ -11,7 +11,8 @@ class InvalidImage(LabError):
     """The bytes are not a picture the lab can use.
 
     The detail `reason` is `not_an_image`, `unsupported_format`, `truncated` (cut short or damaged),
-    `too_many_pixels` or `too_many_bytes`; `field` names the input once the caller knows it.
+    `too_many_pixels`, `too_many_bytes`, or `something_else_too` (another kind of file behind or within the picture);
+    `field` names the input once the caller knows it.
     """
 
     code: ClassVar[str] = "invalid_image"
@@ -41,4 +42,20 @@ class PictureTools(Protocol):
 
     async def thumbnail(self, data: bytes, *, longest_side: int = 512) -> bytes:
         """A WebP copy, upright, proportions kept, never larger than the original. Raises `InvalidImage`."""
+        ...
+
+    async def verify(self, data: bytes) -> PictureFacts:
+        """What `inspect` says of a picture from outside, after decoding all of its pixels once.
+
+        MUST refuse a file that is also something else - a polyglot such as a picture with an archive, a script or a page
+        of HTML behind its end - and one whose pixels do not come to their end. Raises `InvalidImage`.
+        """
+        ...
+
+    async def upright(self, data: bytes) -> bytes:
+        """The picture as a person sees it: the very same bytes, unless EXIF says that it must be turned.
+
+        Then a turned copy of the same type and kind of compression, lossless where the original was, without the EXIF
+        orientation, its colour profile kept. Raises `InvalidImage`.
+        """
         ...
