@@ -82,7 +82,7 @@ def process_died() -> type[ProcessDied]:
 
 @pytest.fixture(scope="session", autouse=True)
 def impatient_saving() -> Iterator[None]:
-    """Saving tries again at once instead of after a second."""
+    """What has been paid for is saved again at once instead of after seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nano_banana_lab.core.history.keep_picture.RETRY_AFTER_SECONDS", (0, 0))
+        patch.setattr("nano_banana_lab.core.storage.insist.RETRY_AFTER_SECONDS", (0, 0))
         yield

@@ -221,6 +221,17 @@ async def test_owners_see_nothing_of_each_other(lab: Any) -> None:
         await lab.find.one(bob, kept.id)
 
 
+async def test_many_are_found_by_their_ids_and_what_the_owner_does_not_have_is_passed_over(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nano_banana_lab.core.history.find_pictures.MAX_AT_ONCE", 2)
+    kept = [await lab.kept() for _ in range(3)]
+    ids = [kept[0].id, "0" * 32, kept[1].id, kept[2].id]
+
+    assert await lab.find.many(OwnerId("alice"), ids) == {picture.id: picture for picture in kept}
+    assert await lab.find.many(OwnerId("bob"), ids) == {}
+
+
 @pytest.mark.parametrize("id", ["", "x", "../x", "\0", "a" * 2000, "\ud800", "0" * 32, "A" * 32])
 async def test_an_unknown_id_is_not_found(lab: Any, id: str) -> None:
     await lab.kept()

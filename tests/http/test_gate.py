@@ -1,18 +1,23 @@
 """Who is let in where: every route of the application is tried, with and without a token."""
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar
+from litestar import Litestar, WebSocket, asgi, route, websocket
+from litestar.enums import HttpMethod
+from litestar.exceptions import ImproperlyConfiguredException
 from litestar.routes import HTTPRoute
+from litestar.types import Receive, Scope, Send
 
 from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
 from nano_banana_lab.core.identity.ports import SignInFailed
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.ports import StoreUnavailable
+from nano_banana_lab.http.gate import GUARDS_ITSELF, Gate
 from nano_banana_lab.testing.frozen_clock import FrozenClock
 
 OPEN = {
@@ -202,6 +207,19 @@ async def test_the_document_names_429_where_requests_are_counted(closed_lab: Any
     assert all("service_unavailable" in codes(described[name], "503") for name in counted)
 
 
+async def test_the_document_names_422_wherever_a_key_of_the_callers_own_may_be_sent(service: Any) -> None:
+    described, headers = await documented(service), {"X-API-Key": "not a key"}
+    picky = {each for each in described if named_key(await ask(service.client, each, headers=headers, json={}))}
+
+    assert picky >= {"GET /api/quota", "GET /api/history/stats", "DELETE /api/history/{picture_id}"}
+    assert {each for each in picky if "validation_error" not in codes(described[each], "422")} == set()
+
+
+def named_key(response: httpx.Response) -> bool:
+    """Whether the key is what was wrong with the request."""
+    return response.status_code == 422 and "X-API-Key" in response.text
+
+
 @pytest.mark.parametrize(
     ("settings", "security"),
     [
@@ -217,3 +235,39 @@ async def test_the_document_says_whether_a_token_is_needed(
 
     assert document["security"] == security
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+@pytest.mark.parametrize("is_mount", [False, True])
+def test_what_the_gate_cannot_guard_keeps_the_service_from_starting(*, is_mount: bool) -> None:
+    @asgi("/api/raw", is_mount=is_mount, copy_scope=True)
+    async def raw(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    with pytest.raises(ImproperlyConfiguredException, match="/api/raw would be open to everybody"):
+        Litestar([raw], plugins=[Gate(limiting=True)])
+
+
+def test_neither_does_a_web_socket_pass_unseen() -> None:
+    @websocket("/api/live")
+    async def live(socket: WebSocket[Any, Any, Any]) -> None: ...
+
+    with pytest.raises(ImproperlyConfiguredException, match="/api/live"):
+        Litestar([live], plugins=[Gate(limiting=True)])
+
+
+@pytest.mark.parametrize(("opt", "starts"), [(GUARDS_ITSELF, True), ({"guards_itself": False}, False)], ids=str)
+def test_what_says_that_it_guards_itself_is_left_to_it(opt: dict[str, Any], *, starts: bool) -> None:
+    @asgi("/api/raw", opt=opt, copy_scope=True)
+    async def raw(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    with contextlib.nullcontext() if starts else pytest.raises(ImproperlyConfiguredException):
+        Litestar([raw], plugins=[Gate(limiting=True)])
+
+
+async def test_a_route_that_also_answers_options_is_guarded_all_the_same(closed_lab: Any, is_problem: Any) -> None:
+    @route("/api/both", http_method=[HttpMethod.GET, HttpMethod.OPTIONS])
+    async def both() -> str:
+        return "in"
+
+    closed_lab.app.register(both)
+
+    is_problem(await closed_lab.client.get("/api/both"), 401, "authentication_failed")

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from nano_banana_lab.core.generation.admission import Overloaded
-from nano_banana_lab.core.generation.generated_image import GeneratedImage, Grounding, SafetyRating, Source, Usage
+from nano_banana_lab.core.generation.generated_image import GeneratedImage, SafetyRating, Usage
 from nano_banana_lab.core.generation.ports import (
     ContentBlocked,
     GenerationError,
@@ -20,6 +20,7 @@ from nano_banana_lab.core.generation.ports import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from nano_banana_lab.core.history.grounding import Grounding, Source
 from nano_banana_lab.testing.scripted_image_model import striped_png
 
 IMAGE_FIELDS = {

@@ -11,6 +11,7 @@ from nano_banana_lab.core.history.picture import Mode
 ITEM = {
     "id", "filename", "prompt", "mode", "settings", "duration", "created_at", "url", "r2_key", "text_response",
     "thinking", "session_id", "thumbnail_url", "width", "height", "size_bytes", "mime_type", "model", "cost_usd",
+    "grounding",
 }  # fmt: skip
 
 
@@ -41,7 +42,7 @@ async def test_an_item_has_what_the_contract_says(service: Any) -> None:
     assert (item["created_at"], item["duration"]) == (made["created_at"], made["duration"])
     assert (item["url"], item["thumbnail_url"]) == (image["url"], image["thumbnail_url"])
     assert (item["width"], item["height"], item["size_bytes"]) == (1024, 1024, image["size_bytes"])
-    assert (item["text_response"], item["thinking"], item["session_id"]) == (None, None, None)
+    assert (item["text_response"], item["thinking"], item["session_id"], item["grounding"]) == (None,) * 4
     assert item["cost_usd"] == made["usage"]["cost_usd"]
 
 

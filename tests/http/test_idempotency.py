@@ -15,9 +15,10 @@ from litestar.types import Message
 
 from nano_banana_lab.core.generation.ports import ContentBlocked, NoImage, UpstreamFailed, UpstreamRateLimited
 from nano_banana_lab.core.shared.ids import new_id
+from nano_banana_lab.core.storage import insist
+from nano_banana_lab.core.storage.lease import LEASE_SECONDS
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.http.errors import STATUS_BY_CODE
-from nano_banana_lab.http.idempotent_outcomes import LEASE_SECONDS
 
 DOWN = StoreUnavailable("key-value store")
 CLAIM, KEEP = 1, 3
@@ -244,7 +245,7 @@ async def test_a_claim_that_nobody_heard_of_is_let_go_within_a_minute(
 async def test_an_outcome_that_cannot_be_kept_is_delivered_and_logged(
     open_service: Any, service: Any, unreliable: Any, mishap: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = unreliable(service.key_values, mishap(DOWN, "commit", at=KEEP, times=1))
+    broken = unreliable(service.key_values, mishap(DOWN, "commit", at=KEEP, times=1 + len(insist.RETRY_AFTER_SECONDS)))
     async with open_service(key_values=broken, clock=service.clock) as ailing:
         delivered, early = await generate(ailing), await generate(ailing)
         ailing.clock.advance(LEASE_SECONDS)
@@ -255,14 +256,16 @@ async def test_an_outcome_that_cannot_be_kept_is_delivered_and_logged(
     assert later.json()["id"] != delivered.json()["id"]
 
 
-async def test_an_outcome_that_was_kept_unheard_is_replayed(
-    open_service: Any, service: Any, unreliable: Any, mishap: Any
+@pytest.mark.parametrize("applied", [False, True], ids=["before it was done", "after it was done"])
+async def test_an_outcome_is_kept_by_a_store_that_fails_once_just_then(
+    open_service: Any, service: Any, unreliable: Any, mishap: Any, caplog: pytest.LogCaptureFixture, *, applied: bool
 ) -> None:
-    broken = unreliable(service.key_values, mishap(DOWN, "commit", at=KEEP, times=1, applied=True))
+    broken = unreliable(service.key_values, mishap(DOWN, "commit", at=KEEP, times=1, applied=applied))
     async with open_service(key_values=broken) as ailing:
         delivered = await generate(ailing)
 
         assert is_replay(await generate(ailing), delivered)
+    assert warnings(caplog) == []
 
 
 async def test_a_failure_is_told_also_when_its_key_cannot_be_freed(
@@ -298,17 +301,6 @@ async def test_whatever_is_asked_in_whatever_order_each_key_has_one_outcome(serv
     assert len(service.model.requests) - before == len(first)
 
 
-async def test_the_document_describes_key_replay_and_conflict(refusing: Any) -> None:
-    paths = (await refusing.get("/openapi.json")).json()["paths"]
-    operation = paths["/api/generate"]["post"]
-
-    (parameter,) = [each for each in operation["parameters"] if each["name"] == "Idempotency-Key"]
-    assert (parameter["in"], parameter["required"], parameter["schema"]["maxLength"]) == ("header", False, 255)
-    assert "Idempotency-Replayed" in operation["responses"]["200"]["headers"]
-    assert "`idempotency_conflict`" in operation["responses"]["409"]["description"]
-    assert "Idempotency" not in str(paths["/api/generate/estimate"])
-
-
 @contextlib.asynccontextmanager
 async def held(service: Any) -> AsyncIterator[asyncio.Task[httpx.Response]]:
     """A first request, being worked on until this ends."""
@@ -323,7 +315,7 @@ async def held(service: Any) -> AsyncIterator[asyncio.Task[httpx.Response]]:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[Any]:
-    found = [record for record in caplog.records if "idempotent_outcomes" in record.name]
+    found = [record for record in caplog.records if record.name.endswith("storage.lease")]
     assert all(record.levelno == logging.WARNING for record in found)
     return found
 

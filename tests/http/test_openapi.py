@@ -11,6 +11,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from nano_banana_lab.http.errors import STATUS_BY_CODE
 
+GENERATION_PROBLEMS = {
+    "validation_error", "no_api_key", "content_blocked", "no_image", "invalid_api_key", "overloaded",
+    "unsupported_media_type", "payload_too_large", "upstream_rate_limited", "upstream_error", "upstream_timeout",
+    "model_retired", "service_unavailable", "internal_error", "quota_exceeded", "cooldown_active",
+    "idempotency_conflict",
+}  # fmt: skip
+PICTURE_PROBLEMS = GENERATION_PROBLEMS | {"invalid_image", "image_not_found"}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -85,10 +92,19 @@ async def test_every_documented_error_is_a_problem_with_an_example_for_each_code
         (
             "post",
             "/api/generate",
+            GENERATION_PROBLEMS,
+        ),
+        *(
+            ("post", f"/api/generate/{mode}", PICTURE_PROBLEMS)
+            for mode in ("blend", "style")
+        ),
+        ("post", "/api/generate/search", GENERATION_PROBLEMS),
+        (
+            "post",
+            "/api/images",
             {
-                "validation_error", "no_api_key", "content_blocked", "no_image", "invalid_api_key", "overloaded",
-                "unsupported_media_type", "payload_too_large", "upstream_rate_limited", "upstream_error",
-                "upstream_timeout", "model_retired", "service_unavailable", "internal_error",
+                "validation_error", "invalid_image", "unsupported_media_type", "payload_too_large",
+                "service_unavailable", "internal_error",
             },
         ),
         ("get", "/api/history", {"validation_error", "service_unavailable", "internal_error"}),
@@ -115,6 +131,16 @@ async def test_an_operation_documents_the_errors_it_answers(
     assert documented >= codes
 
 
+async def test_an_operation_that_can_be_repeated_describes_key_replay_and_conflict(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/api/generate"]["post"]
+
+    (parameter,) = [each for each in operation["parameters"] if each["name"] == "Idempotency-Key"]
+    assert (parameter["in"], parameter["required"], parameter["schema"]["maxLength"]) == ("header", False, 255)
+    assert "Idempotency-Replayed" in operation["responses"]["200"]["headers"]
+    assert "`idempotency_conflict`" in operation["responses"]["409"]["description"]
+    assert "Idempotency" not in str(document["paths"]["/api/generate/estimate"])
+
+
 async def test_no_undocumented_400_is_left_over_from_the_framework(document: dict[str, Any]) -> None:
     for where, operation in operations(document).items():
         assert not any("exception" in str(response).lower() for response in operation["responses"].values()), where
@@ -130,7 +156,9 @@ async def test_every_request_body_has_an_example(document: dict[str, Any]) -> No
     }
     assert {path for _, path in bodies} >= {"/api/generate", "/api/generate/estimate", "/api/history"}
     for where, body in bodies.items():
-        for content in body["content"].values():
+        for media_type, content in body["content"].items():
+            if media_type.startswith("image/"):  # nothing but the bytes of a file
+                continue
             schema = resolved(document, content["schema"])
             properties = [resolved(document, each) for each in schema["properties"].values()]
             assert (
@@ -139,6 +167,32 @@ async def test_every_request_body_has_an_example(document: dict[str, Any]) -> No
                 or "examples" in schema
                 or any("examples" in each for each in properties)
             ), where
+
+
+@pytest.mark.parametrize(
+    ("path", "files"),
+    [("/api/generate/blend", {"images"}), ("/api/generate/style", {"content_image", "style_image"})],
+)
+async def test_what_reads_pictures_is_documented_as_json_and_as_a_form(
+    document: dict[str, Any], path: str, files: set[str]
+) -> None:
+    content = operations(document)["post", path]["requestBody"]["content"]
+    json_schema, form_schema = content["application/json"]["schema"], content["multipart/form-data"]["schema"]
+
+    assert set(content) == {"application/json", "multipart/form-data"}
+    assert set(form_schema["properties"]) == files | {"request"}
+    assert form_schema["properties"]["request"] == json_schema
+    assert content["multipart/form-data"]["encoding"]["request"]["contentType"] == "application/json"
+    for media_type in content:
+        schema = {**content[media_type]["schema"], "components": document["components"]}
+        jsonschema.validate(content[media_type]["example"], schema, cls=jsonschema.Draft202012Validator)
+
+
+async def test_an_upload_is_documented_as_a_form_and_as_the_bytes_of_a_picture(document: dict[str, Any]) -> None:
+    operation = operations(document)["post", "/api/images"]
+
+    assert set(operation["requestBody"]["content"]) == {"multipart/form-data", "image/png", "image/jpeg", "image/webp"}
+    assert {status for status in operation["responses"] if status < "400"} == {"201"}
 
 
 def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -194,7 +248,7 @@ async def test_every_json_answer_shows_an_example_that_fits_its_schema(document:
                     schema = {**content["schema"], "components": document["components"]}
                     jsonschema.validate(example["value"], schema, cls=jsonschema.Draft202012Validator)
                     shown += 1
-        success = operation["responses"]["200"]["content"]
+        success = next(answer for status, answer in operation["responses"].items() if status[0] == "2")["content"]
         assert "application/json" not in success or success["application/json"]["examples"], where
 
     assert shown > 40

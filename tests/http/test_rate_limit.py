@@ -1,142 +1,22 @@
-"""How often one may ask, who counts as one, and what every answer says of it."""
+"""Which requests are counted for whom, and what every answer says of it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import litestar
 import pytest
 
 from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
-from nano_banana_lab.adapters.redis.connection import connect
-from nano_banana_lab.adapters.redis.key_value_store import RedisKeyValueStore
 from nano_banana_lab.core.identity.ports import AuthenticationFailed
-from nano_banana_lab.core.shared.ids import ANONYMOUS, OwnerId
+from nano_banana_lab.core.identity.user import new_guest
+from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.ports import StoreUnavailable
-from nano_banana_lab.http.rate_limit import RateLimit, RateLimited, counted_as
-from nano_banana_lab.testing.frozen_clock import START, FrozenClock
-from nano_banana_lab.testing.redis_server import RedisServer
+from nano_banana_lab.http.rate_limit import UNLIMITED
+from nano_banana_lab.testing.frozen_clock import FrozenClock
 
 THREE_A_MINUTE = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_REQUESTS": "3", "RATE_LIMIT_WINDOW": "60"}
 ALICE, BOB = {"Authorization": "Bearer alice"}, {"Authorization": "Bearer bob"}
-
-
-def three_a_minute(clock: FrozenClock, store: Any = None) -> RateLimit:
-    return RateLimit(store or MemoryKeyValueStore(clock), clock, requests=3, window_seconds=60)
-
-
-async def outcome(limit: RateLimit, who: str = "address/192.0.2.1") -> int | None:
-    """How many requests are left; None when this one was refused."""
-    try:
-        return (await limit.count(who)).remaining
-    except RateLimited:
-        return None
-
-
-async def test_so_many_requests_pass_in_a_window() -> None:
-    limit = three_a_minute(FrozenClock())
-
-    assert [await outcome(limit) for _ in range(5)] == [2, 1, 0, None, None]
-
-
-async def test_callers_do_not_count_for_each_other() -> None:
-    limit = three_a_minute(FrozenClock())
-    for _ in range(4):
-        await outcome(limit, "owner/alice")
-
-    assert await outcome(limit, "owner/bob") == 2
-
-
-async def test_windows_begin_at_multiples_of_their_length() -> None:
-    clock = FrozenClock()
-    limit = three_a_minute(clock)
-    clock.advance(59.999)
-    seen = [await outcome(limit) for _ in range(4)]
-    clock.advance(0.001)
-
-    assert [*seen, await outcome(limit)] == [2, 1, 0, None, 2]
-
-
-@pytest.mark.parametrize(("seconds", "resets_in"), [(0, 60), (0.5, 60), (1, 59), (58.9, 2), (59, 1), (59.999, 1)])
-async def test_the_time_left_is_in_whole_seconds_and_never_none(seconds: float, resets_in: int) -> None:
-    clock = FrozenClock()
-    clock.advance(seconds)
-
-    assert (await three_a_minute(clock).count("me")).resets_in == resets_in
-
-
-async def test_a_refusal_says_when_to_come_back() -> None:
-    clock = FrozenClock()
-    limit = three_a_minute(clock)
-    clock.advance(20)
-    for _ in range(3):
-        await limit.count("me")
-    with pytest.raises(RateLimited) as refused:
-        await limit.count("me")
-
-    assert (refused.value.retry_after, refused.value.standing.remaining) == (40, 0)
-    assert refused.value.details == {"limit": 3, "window_seconds": 60, "retry_after": 40}
-
-
-async def test_a_process_whose_clock_is_behind_counts_in_the_same_window() -> None:
-    true, ahead, behind = FrozenClock(), FrozenClock(START), FrozenClock(START)
-    store = MemoryKeyValueStore(true)
-    for _ in range(3):
-        await three_a_minute(ahead, store).count("me")
-    true.advance(89)  # for the one that is half a minute behind, 59 seconds have passed
-    behind.advance(59)
-
-    assert await outcome(three_a_minute(behind, store)) == 2
-    assert await outcome(three_a_minute(behind, store), "me") is None
-
-
-async def test_nothing_is_kept_of_windows_that_are_over() -> None:
-    clock = FrozenClock()
-    store = MemoryKeyValueStore(clock)
-    await three_a_minute(clock, store).count("me")
-    key = f"rate/{int(START.timestamp())}/me"
-    kept = await store.counters(key)
-    clock.advance(91)
-
-    assert (kept, await store.counters(key)) == ({"requests": 1}, {})
-
-
-async def test_of_racing_requests_exactly_as_many_pass_as_may(redis_server: RedisServer) -> None:
-    redis_server.flush()
-    clients = [connect(redis_server.url) for _ in range(2)]
-    clock = FrozenClock()
-    limits = [RateLimit(RedisKeyValueStore(each), clock, requests=25, window_seconds=60) for each in clients]
-    seen = await asyncio.gather(*(outcome(limits[n % 2]) for n in range(80)))
-    for client in clients:
-        await client.aclose()
-
-    assert sorted(left for left in seen if left is not None) == list(range(25))
-    assert seen.count(None) == 55
-
-
-@pytest.mark.parametrize(
-    ("owner", "address", "name"),
-    [
-        (OwnerId("6fac44aa6f9ae93e"), "192.0.2.1", "owner/6fac44aa6f9ae93e"),
-        (ANONYMOUS, "192.0.2.1", "address/192.0.2.1"),
-        (None, "192.0.2.1", "address/192.0.2.1"),
-        (None, "::ffff:192.0.2.1", "address/192.0.2.1"),
-        (None, "2001:db8:1:2:3:4:5:6", "address/2001:db8:1:2::/64"),
-        (None, "2001:DB8:1:2:ffff::1", "address/2001:db8:1:2::/64"),
-        (None, "2001:db8:1:3::", "address/2001:db8:1:3::/64"),
-        (None, "fe80::1%eth0", "address/fe80::/64"),
-        (None, None, "address/unknown"),
-        (None, "", "address/unknown"),
-        (None, "unknown", "address/unknown"),
-        (None, "192.0.2.1, 192.0.2.2", "address/unknown"),
-        (None, "x" * 5000, "address/unknown"),
-        (None, "owner/6fac44aa6f9ae93e", "address/unknown"),
-    ],
-)
-def test_a_request_counts_for_its_owner_or_for_the_network_it_came_from(
-    owner: OwnerId | None, address: str | None, name: str
-) -> None:
-    assert counted_as(owner, address) == name
 
 
 @pytest.fixture
@@ -212,6 +92,15 @@ async def test_users_count_by_name_from_wherever_they_ask(service: Any) -> None:
     assert (await get(service, address="192.0.2.1", **BOB)).status_code == 200
 
 
+async def test_collecting_guest_tokens_gains_a_tenfold_and_no_more(service: Any, is_problem: Any) -> None:
+    answers = [await get(service, Authorization=f"Bearer {new_guest().owner}") for _ in range(36)]
+
+    assert [answer.status_code for answer in answers] == [200] * 30 + [429] * 6
+    assert standing(answers[0]) == ("3", "2", "60", "3;w=60")
+    assert standing(answers[28]) == ("30", "1", "60", "30;w=60")
+    assert is_problem(answers[30], 429, "rate_limit_exceeded")["error"]["details"]["limit"] == 30
+
+
 async def test_without_a_name_one_counts_by_address(service: Any) -> None:
     for _ in range(4):
         refused = await get(service, address="192.0.2.1")
@@ -263,6 +152,20 @@ async def test_the_bytes_of_pictures_are_not_counted(service: Any, query: str) -
     answers = [await service.client.get(f"/api/history/{picture.id}/image{query}") for _ in range(4)]
 
     assert [(each.status_code, standing(each)) for each in answers] == [(200, NOT_COUNTED)] * 4
+
+
+@pytest.mark.parametrize(("opt", "counted"), [({"unlimited": False}, True), (UNLIMITED, False), ({}, True)], ids=str)
+async def test_a_route_is_counted_unless_it_says_that_it_is_unlimited(
+    service: Any, opt: dict[str, Any], *, counted: bool
+) -> None:
+    @litestar.get("/api/new", opt=opt)
+    async def new() -> str:
+        return "new"
+
+    service.app.register(new)
+    response = await get(service, "/api/new")
+
+    assert (response.status_code, standing(response) != NOT_COUNTED) == (200, counted)
 
 
 async def test_asking_what_is_allowed_is_not_counted(service: Any) -> None:

@@ -6,11 +6,12 @@ from urllib.parse import quote
 import msgspec
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Request, Response, get, post
+from litestar.enums import HttpMethod
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
-from nano_banana_lab.core.identity.ports import AuthenticationFailed, SignInUnavailable
+from nano_banana_lab.core.identity.ports import AuthenticationFailed, SignInFailed, SignInUnavailable
 from nano_banana_lab.core.identity.redirects import RedirectAllowlist
 from nano_banana_lab.core.identity.sessions import Session, Sessions
 from nano_banana_lab.core.identity.sign_in import BeginSignIn, FinishSignIn, SignInPage
@@ -18,6 +19,8 @@ from nano_banana_lab.core.identity.user import User
 from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.caller import Connection, bearer_token
+from nano_banana_lab.http.envelope import METHOD_AS_SENT
+from nano_banana_lab.http.errors import MethodNotAllowed
 from nano_banana_lab.http.openapi import OPEN, answer, problems
 
 MAX_CODE_CHARACTERS = 1000
@@ -43,9 +46,12 @@ class AuthStatus(msgspec.Struct, kw_only=True):
 
 
 class CallbackBody(msgspec.Struct, kw_only=True):
-    """What the provider's page sent back."""
+    """What the provider's page sent back. Both are needed; what is told of a missing one depends on the other."""
 
-    code: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CODE_CHARACTERS, examples=["c0ffee5a1ad5a1ad5a1a"])]
+    code: (
+        Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CODE_CHARACTERS, examples=["c0ffee5a1ad5a1ad5a1a"])]
+        | None
+    ) = None
     state: Annotated[
         str | None, msgspec.Meta(description="As `login` answered it.", examples=["0f8d1c6d5c7c4b2a9e3f1a2b3c4d5e6f"])
     ] = None
@@ -82,6 +88,12 @@ async def require_a_provider(connection: Connection, _: BaseRouteHandler) -> Non
     info: SignInInfo = await connection.scope["state"]["dishka_container"].get(SignInInfo)
     if not info.providers:
         raise SignInUnavailable
+
+
+async def refuse_head(connection: Connection, _: BaseRouteHandler) -> None:
+    """A guard for a GET that changes something: programs that look at links send HEAD, which must not (RFC 9110)."""
+    if connection.scope["state"][METHOD_AS_SENT] == HttpMethod.HEAD:
+        raise MethodNotAllowed("GET, POST")
 
 
 class AuthController(Controller):
@@ -148,13 +160,17 @@ class AuthController(Controller):
     async def callback(
         self, data: JSONBody[CallbackBody], finish: FromDishka[FinishSignIn], sessions: FromDishka[Sessions]
     ) -> TokenBody:
-        """For apps that received the browser themselves. Compare `state` with your own before you send it here."""
+        """For apps that received the browser themselves. Compare `state` with your own before you send it here.
+
+        After a 503 the same may be sent again.
+        """
+        _check_arrival(data.code, data.state)
         return TokenBody.of(sessions.begin(await finish(code=data.code, state=data.state)))
 
     @get(
         "/callback",
         security=OPEN,
-        guards=[require_a_provider],
+        guards=[require_a_provider, refuse_head],
         summary="Finish signing in, in a browser",
         responses=answer(TokenBody, "Signed in", examples.TOKEN)
         | {302: ResponseSpec(None, description="Signed in; the token is in the fragment: `redirect_to#token=...`")}
@@ -175,8 +191,7 @@ class AuthController(Controller):
         error: Annotated[str | None, QueryParameter(description="GitHub's reason for sending no code.")] = None,
     ) -> Response[TokenBody | bytes]:
         """A `redirect_to` that is not on the list is not followed; the token is in the answer then, as with POST."""
-        if code is None and error is None:
-            raise ValidationFailed.of("code", "missing")
+        _check_arrival(error or code, returned_state)
         session = sessions.begin(await finish(code=None if error else code, state=returned_state))
         if redirect_to is None or not redirects.allows(redirect_to):
             return Response(TokenBody.of(session))
@@ -213,7 +228,10 @@ class AuthController(Controller):
         | problems("authentication_failed", "service_unavailable", "internal_error"),
     )
     async def refresh(self, request: Request[Any, Any, Any], sessions: FromDishka[Sessions]) -> TokenBody:
-        """Of several that exchange one token at the same moment one succeeds, and the others are 401."""
+        """Of several that exchange one token at the same moment one succeeds, and the others are 401.
+
+        Should the store go away meanwhile, the old token may hold until it expires.
+        """
         return TokenBody.of(await sessions.renew(bearer_token(request)))
 
     @post(
@@ -227,6 +245,14 @@ class AuthController(Controller):
     async def guest(self, sessions: FromDishka[Sessions]) -> TokenBody:
         """For visitors without GitHub, where there is a trial; what they make is theirs until the token expires."""
         return TokenBody.of(sessions.begin_as_guest())
+
+
+def _check_arrival(code: str | None, state: str | None) -> None:
+    """What was not sent back is told before the state is used up, and whether there is one before all else."""
+    if not state:
+        raise SignInFailed
+    if not code:
+        raise ValidationFailed.of("code", "missing")
 
 
 async def _user_of(request: Request[Any, Any, Any], sessions: Sessions) -> User | None:

@@ -12,6 +12,9 @@ from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.shared.secrets import ApiKey
 
+CALLER = "caller"
+"""Under this name a route asks for its caller."""
+
 API_KEY_HEADER = "X-API-Key"
 _API_KEY = re.compile(r"[\x21-\x7e]{1,512}")
 
@@ -19,7 +22,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 
 async def provide_caller(request: Request[Any, Any, Any]) -> Caller:
-    """The caller, from the bearer token and the `X-API-Key` header."""
+    """The caller, from the bearer token and the `X-API-Key` header. Raises what `owner_of` and `api_key_of` raise."""
     return Caller(owner=await owner_of(request), api_key=api_key_of(request))
 
 
@@ -41,9 +44,11 @@ def bearer_token(connection: Connection) -> str | None:
 
 def api_key_of(connection: Connection) -> ApiKey | None:
     """The caller's own Google key. Raises `ValidationFailed` for what cannot be one."""
-    sent = connection.headers.get(API_KEY_HEADER.lower(), "").strip()
-    if not sent:
+    sent = [line.strip() for line in connection.headers.getall(API_KEY_HEADER.lower(), [])]
+    if len(sent) > 1:
+        raise ValidationFailed.of(API_KEY_HEADER, "sent_twice")
+    if sent in ([], [""]):
         return None
-    if not _API_KEY.fullmatch(sent):
+    if not _API_KEY.fullmatch(sent[0]):
         raise ValidationFailed.of(API_KEY_HEADER, "bad_characters")
-    return ApiKey(sent)
+    return ApiKey(sent[0])

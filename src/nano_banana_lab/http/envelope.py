@@ -25,6 +25,9 @@ HEADERS_OF_EVERY_ANSWER = "nano_banana_lab.headers"
 A middleware that wraps `send` does not see what is raised between it and the next one: that is answered further out.
 """
 
+METHOD_AS_SENT = "nano_banana_lab.method"
+"""Under this name in the scope's state stands the method of the request as it came: HEAD is answered as GET."""
+
 logger = logging.getLogger(__name__)
 
 QUIET = ("/api/health", "/metrics")
@@ -54,6 +57,7 @@ class Envelope:
         started, status = time.perf_counter(), 500
         state: dict[str, Any] = scope.setdefault("state", {})
         state["dishka_container"] = self._container
+        state[METHOD_AS_SENT] = method
         request_id = request_id_of(scope)
 
         async def send_in_envelope(message: Message) -> None:

@@ -29,6 +29,8 @@ STATUS_BY_CODE = {
     "authorization_failed": 403,
     "not_found": 404,
     "image_not_found": 404,
+    "session_not_found": 404,
+    "session_busy": 409,
     "idempotency_conflict": 409,
     "method_not_allowed": 405,
     "unsupported_media_type": 415,
@@ -85,10 +87,14 @@ class RouteNotFound(LabError):
 
 
 class MethodNotAllowed(LabError):
-    """The path exists, the method does not."""
+    """The path exists, the method does not. `allow` lists those that do, for the header of that name."""
 
     code = "method_not_allowed"
     sentence = "This method is not allowed here."
+
+    def __init__(self, allow: str) -> None:
+        self.allow = allow
+        super().__init__()
 
 
 class UnsupportedMediaType(LabError):
@@ -154,7 +160,8 @@ def framework_error(request: Request[Any, Any, Any], error: HTTPException) -> Re
         case 404:
             problem: LabError = RouteNotFound()
         case 405:
-            problem = MethodNotAllowed()
+            allow = (error.headers or {}).get("allow", "")
+            problem = MethodNotAllowed(allow.replace("GET", "GET, HEAD"))  # the envelope answers HEAD wherever GET is
         case 413:
             problem = PayloadTooLarge()
         case 400:
@@ -163,10 +170,7 @@ def framework_error(request: Request[Any, Any, Any], error: HTTPException) -> Re
             problem = ValidationFailed.of("body", "incomplete")
         case _:
             return unexpected(request, error)
-    response = problem_response(request, problem)
-    if allow := (error.headers or {}).get("allow"):
-        response.headers["Allow"] = allow.replace("GET", "GET, HEAD")  # the envelope answers HEAD wherever GET is
-    return response
+    return problem_response(request, problem)
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
@@ -176,11 +180,12 @@ def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
 
 
 def _detail(error: LabError, language: Language) -> str:
-    """One sentence for people; of wrong fields, each with its name."""
+    """One sentence for people; of what is wrong with a field, after its name."""
     if isinstance(error, ValidationFailed):
         found = [_field_problem(each, language) for each in error.errors]
         return " ".join(f"{each.field}: {each.message}" if each.field else each.message for each in found)
-    return sentence(error, language)
+    told = sentence(error, language)
+    return f"{error.details['field']}: {told}" if error.details.get("field") else told
 
 
 def _details(error: LabError, language: Language) -> dict[str, Any]:
@@ -201,6 +206,8 @@ def _headers(request: Request[Any, Any, Any], error: LabError, status: int) -> d
         headers["Retry-After"] = "5"
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.size}"
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allow
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = _challenge(request, error)
     if isinstance(error, UnsupportedMediaType):

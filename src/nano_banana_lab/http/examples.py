@@ -42,6 +42,81 @@ GENERATED: dict[str, Any] = {
     "grounding": None,
     "safety_ratings": [],
 }
+_UPLOAD_KEY = "users/anonymous/2026/11/22/135900-3c4d5e6f0f8d1c6d5c7c4b2a9e3f1a2b.png"
+SEARCHED: dict[str, Any] = GENERATED | {
+    "prompt": "the weather in Lisbon this week as a hand-drawn chart",
+    "mode": "search",
+    "grounding": {
+        "queries": ["weather Lisbon this week"],
+        "sources": [{"uri": "https://vertexaisearch.cloud.google.com/grounding-api-redirect/...", "title": "ipma.pt"}],
+        "search_suggestions_html": "<div>...</div>",
+    },
+    "search_sources": "<div>...</div>",
+}
+BLEND: dict[str, Any] = {
+    "image_keys": [_UPLOAD_KEY],
+    "images": [{"key": _KEY}, {"data": "data:image/png;base64,iVBORw0KGgo..."}],
+    "blend_prompt": "put the corgi on the beach of the first picture",
+    "settings": {"aspect_ratio": "16:9", "resolution": "2K"},
+}
+BLENDED: dict[str, Any] = GENERATED | {"prompt": BLEND["blend_prompt"], "mode": "blend"}
+STYLE: dict[str, Any] = {"content_image_key": _KEY, "style_prompt": "a woodcut in three colours"}
+STYLED: dict[str, Any] = GENERATED | {"prompt": STYLE["style_prompt"], "mode": "style"}
+UPLOADED: dict[str, Any] = GENERATED["image"]
+_CHAT_ID = "7d4b2a9e3f1a2b3c4d5e6f0f8d1c6d5c"
+CHAT_BEGUN: dict[str, Any] = {"session_id": _CHAT_ID, "aspect_ratio": "16:9", "created_at": _TIME}
+CHATS: dict[str, Any] = {
+    "sessions": [
+        {
+            "session_id": _CHAT_ID,
+            "aspect_ratio": "16:9",
+            "message_count": 2,
+            "created_at": _TIME,
+            "last_activity": "2026-11-22T14:03:41.602Z",
+            "title": "a corgi in a teacup",
+        }
+    ],
+    "total": 1,
+}
+CHAT_REPLY: dict[str, Any] = {
+    "text": "Here is your corgi.",
+    "image": GENERATED["image"],
+    "thinking": None,
+    "duration": 21.482,
+    "message_count": 2,
+    "usage": GENERATED["usage"],
+    "model": "gemini-3-pro-image",
+}
+CHAT: dict[str, Any] = {
+    "session_id": _CHAT_ID,
+    "messages": [
+        {"role": "user", "content": "a corgi in a teacup", "image": None, "thinking": None, "timestamp": _TIME},
+        {
+            "role": "assistant",
+            "content": "Here is your corgi.",
+            "image": GENERATED["image"],
+            "thinking": None,
+            "timestamp": "2026-11-22T14:03:41.602Z",
+        },
+    ],
+    "aspect_ratio": "16:9",
+}
+CHAT_EXPORT: dict[str, Any] = CHAT | {"created_at": _TIME, "title": "a corgi in a teacup"}
+CHAT_MARKDOWN = f"""# a corgi in a teacup
+
+Begun 2026-11-22 14:03 UTC.
+
+## User
+
+> a corgi in a teacup
+
+## Assistant
+
+> Here is your corgi.
+
+![Picture {_ID}]({_URL})
+"""
+CHAT_DELETED: dict[str, Any] = {"success": True, "message": "Deleted the chat; its pictures stay in the history."}
 ESTIMATE: dict[str, Any] = {
     "mode": "basic",
     "resolution": "4K",
@@ -70,6 +145,7 @@ ITEM: dict[str, Any] = {
     "mime_type": "image/jpeg",
     "model": "gemini-3-pro-image",
     "cost_usd": 0.151264,
+    "grounding": None,
 }
 HISTORY: dict[str, Any] = {
     "items": [ITEM],

@@ -31,15 +31,18 @@ _PATTERNS: list[tuple[re.Pattern[str], str]] = [
 ]
 
 
-def decode_json(body: bytes, wanted: Any) -> Any:
-    """The body as the type, strictly: no text is taken for a number. Raises `ValidationFailed` naming every field."""
+def decode_json(body: bytes, wanted: Any, *, whole: str = "body") -> Any:
+    """The body as the type, strictly: no text is taken for a number. Raises `ValidationFailed` naming every field.
+
+    `whole` is what it is called when no single field of it is wrong.
+    """
     try:
         try:
             return msgspec.json.decode(body, type=wanted)
         except msgspec.ValidationError as error:  # perhaps before its end was read, which may be no JSON at all
-            raise ValidationFailed(_all_errors(body, wanted) or [_first_error(error, wanted)]) from error
+            raise ValidationFailed(_all_errors(body, wanted) or [_first_error(error, wanted, whole)]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValidationFailed.of("body", "invalid_json") from error
+        raise ValidationFailed.of(whole, "invalid_json") from error
 
 
 def explain(message: str, wanted: Any = None, *, field: str = "") -> FieldError:
@@ -72,9 +75,9 @@ def _from_extra(message: str, key: str, route: BaseRouteHandler) -> FieldError:
     return explain(message, parameter.annotation if parameter else None, field=key)
 
 
-def _first_error(error: msgspec.ValidationError, wanted: Any) -> FieldError:
+def _first_error(error: msgspec.ValidationError, wanted: Any, whole: str) -> FieldError:
     found = explain(str(error), wanted)
-    return found if found.field else msgspec.structs.replace(found, field="body")
+    return found if found.field else msgspec.structs.replace(found, field=whole)
 
 
 def _all_errors(body: bytes, wanted: Any) -> list[FieldError]:

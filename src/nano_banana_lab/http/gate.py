@@ -1,19 +1,26 @@
 """What every request passes before its route looks at it: who is asking, and how often?"""
 
+from collections.abc import Mapping
+from typing import Any
+
 from litestar import Request
 from litestar.enums import HttpMethod, ScopeType
-from litestar.handlers import HTTPRouteHandler
+from litestar.exceptions import ImproperlyConfiguredException
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.plugins import ReceiveRoutePlugin
-from litestar.routes import BaseRoute, HTTPRoute
+from litestar.routes import ASGIRoute, BaseRoute, HTTPRoute, WebSocketRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from nano_banana_lab.core.identity.ports import AuthenticationFailed
 from nano_banana_lab.core.shared.ids import OwnerId
-from nano_banana_lab.http.caller import Connection, owner_of
+from nano_banana_lab.http.caller import CALLER, Connection, owner_of
 from nano_banana_lab.http.envelope import HEADERS_OF_EVERY_ANSWER
 from nano_banana_lab.http.openapi import with_problems
-from nano_banana_lab.http.rate_limit import UNLIMITED, RateLimit, RateLimited, counted_as
+from nano_banana_lab.http.rate_limit import UNLIMITED, RateLimit, RateLimited, buckets_of
+
+GUARDS_ITSELF: Mapping[str, Any] = {"guards_itself": True}
+"""The `opt` of a mounted application or a WebSocket, in front of which no `Gatekeeper` can stand."""
 
 
 class Gate(ReceiveRoutePlugin):
@@ -28,27 +35,51 @@ class Gate(ReceiveRoutePlugin):
         self._limiting = limiting
 
     def receive_route(self, route: BaseRoute) -> None:
-        """Called by the framework for each route, before it builds what leads there."""
-        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
-            if HttpMethod.OPTIONS not in handler.http_methods:
-                self._guard(handler, route.path)
+        """Called by the framework for each route, before it builds what leads there.
+
+        Raises `ImproperlyConfiguredException` for a route that would be open without having said so.
+        """
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                if handler.http_methods != {HttpMethod.OPTIONS}:
+                    self._guard(handler, route.path)
+        elif not (isinstance(route, ASGIRoute | WebSocketRoute) and _says(route.route_handler, GUARDS_ITSELF)):
+            raise ImproperlyConfiguredException(
+                f"{route.path} would be open to everybody: whatever is not an HTTP route has to look at tokens itself, "
+                "and to say so with opt=GUARDS_ITSELF"
+            )
 
     def _guard(self, handler: HTTPRouteHandler, path: str) -> None:
         closed = {} not in handler.resolve_security()
-        limited = path.startswith("/api/") and not handler.opt.keys() & UNLIMITED.keys()
-        if closed:
-            handler.responses = with_problems(handler.responses, "authentication_failed", "service_unavailable")
-        if limited:
-            handler.responses = with_problems(handler.responses, "rate_limit_exceeded", "service_unavailable")
+        limited = path.startswith("/api/") and not _says(handler, UNLIMITED)
+        if problems := _problems(handler, closed=closed, limited=limited):
+            handler.responses = with_problems(handler.responses, *problems)
         inner = [each for each in handler.middleware or () if not isinstance(each, Gatekeeper)]
         if closed or (limited and self._limiting):
             handler.middleware = [Gatekeeper(closed=closed, limited=limited and self._limiting), *inner]
 
 
+def _problems(handler: HTTPRouteHandler, *, closed: bool, limited: bool) -> list[str]:
+    """What a route may answer because of who asks, before it begins."""
+    found = []
+    if closed:
+        found += ["authentication_failed", "service_unavailable"]
+    if limited:
+        found += ["rate_limit_exceeded", "service_unavailable"]
+    if CALLER in handler.parsed_fn_signature.parameters:
+        found += ["validation_error"]  # of the caller's own key
+    return found
+
+
+def _says(handler: BaseRouteHandler, opt: Mapping[str, Any]) -> bool:
+    return opt.items() <= handler.opt.items()
+
+
 class Gatekeeper(ASGIMiddleware):
     """Refuses before any input is read: with 429 whoever asks too often, with 401 whoever must be known and is not.
 
-    A request counts for the owner that its token names, one without a valid token for the address it came from.
+    A request counts for the owner that its token names, one without a valid token for the address it came from,
+    and a guest's for both.
     While the store is away nobody is let in who would have to be looked up in it.
     """
 
@@ -79,7 +110,7 @@ async def _count(request: Connection, owner: OwnerId | None) -> None:
     state = request.scope["state"]
     rate_limit: RateLimit = await state["dishka_container"].get(RateLimit)
     try:
-        standing = await rate_limit.count(counted_as(owner, request.client.host if request.client else None))
+        standing = await rate_limit.count(*buckets_of(owner, request.client.host if request.client else None))
     except RateLimited as refusal:
         state[HEADERS_OF_EVERY_ANSWER] = refusal.standing.headers
         raise

@@ -14,6 +14,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from nano_banana_lab.core.history.delete_pictures import DeletePictures
 from nano_banana_lab.core.history.find_pictures import FindPictures, HistoryPage, HistoryQuery
+from nano_banana_lab.core.history.grounding import Grounding
 from nano_banana_lab.core.history.picture import ImageNotFound, Mode, Picture
 from nano_banana_lab.core.history.statistics import Statistics
 from nano_banana_lab.core.identity.caller import Caller
@@ -53,7 +54,10 @@ class ItemSettings(msgspec.Struct, kw_only=True):
 
 
 class HistoryItem(msgspec.Struct, kw_only=True):
-    """A kept picture. `duration` in seconds, sizes in pixels and bytes; `r2_key` is its name in the blob store."""
+    """A kept picture. `duration` in seconds, sizes in pixels and bytes; `r2_key` is its name in the blob store.
+
+    Of an upload, `prompt` is the file's name and `settings` are what its size comes closest to.
+    """
 
     id: str
     filename: str
@@ -74,6 +78,7 @@ class HistoryItem(msgspec.Struct, kw_only=True):
     mime_type: str
     model: str
     cost_usd: float
+    grounding: Grounding | None
 
 
 class HistoryList(msgspec.Struct, kw_only=True):
@@ -165,6 +170,7 @@ class HistoryView:
             mime_type=picture.mime_type,
             model=picture.model,
             cost_usd=picture.cost_usd,
+            grounding=picture.grounding,
         )
 
 

@@ -72,7 +72,7 @@ def key_of(sent: Sequence[str]) -> str:
     """The key in the header's lines, there is at least one. Raises `ValidationFailed` unless it is one usable key."""
     key = sent[0].strip(_BLANKS)
     if len(sent) > 1:
-        raise ValidationFailed.of(IDEMPOTENCY_KEY, "too_many", most=1)
+        raise ValidationFailed.of(IDEMPOTENCY_KEY, "sent_twice")
     if not key:
         raise ValidationFailed.of(IDEMPOTENCY_KEY, "blank")
     if len(key) > MAX_KEY_CHARACTERS:
@@ -98,7 +98,7 @@ async def fingerprint_of(request: Request[Any, Any, Any]) -> str:
         request.scope["path"],
         request.scope["query_string"],
         request.headers.getall("prefer", []),
-        media_type,
+        media_type or RequestEncodingType.JSON,  # which is how routes read a body without one
     ]
     is_form = media_type == RequestEncodingType.MULTI_PART
     boundary = parameters.get("boundary", "") if is_form else ""

@@ -22,8 +22,8 @@ DESCRIPTION = """Makes, refines and keeps AI pictures with Google Gemini.
 
 Every error is a problem object (RFC 9457) with a stable `code`; its sentence follows `Accept-Language`.
 Every response carries `X-Request-ID`, by which the log can be searched.
-Requests to `/api/` are counted for each user, or each client address where nobody signs in, apart from health and the
-bytes of pictures; `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) say what is left.
+Requests that reach a route below `/api/` are counted for each user, or each client address where nobody signs in, apart
+from health and the bytes of pictures; all guests of an address also count together. `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) say what is left.
 With an `X-API-Key` header a request is paid by that Google API key; it is neither logged nor stored.
 """
 
@@ -104,11 +104,11 @@ def with_problems(responses: Mapping[int, ResponseSpec] | None, *codes: str) -> 
     return found | problems(*[str(example.id) for examples in documented for example in examples], *codes)
 
 
-def answer(data: Any, description: str, example: Any) -> dict[int, ResponseSpec]:
+def answer(data: Any, description: str, example: Any, *, status: int = 200) -> dict[int, ResponseSpec]:
     """The documented success of a route."""
     as_written = msgspec.Raw(msgspec.json.encode(example))  # the document leaves out what is None
     shown: list[Example] = [NamedExample(id="example", value=as_written)]
-    return {200: ResponseSpec(data, description=description, generate_examples=False, examples=shown)}
+    return {status: ResponseSpec(data, description=description, generate_examples=False, examples=shown)}
 
 
 def openapi_config(version: str, *, sign_in: bool) -> OpenAPIConfig:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from nano_banana_lab.core.identity.sessions import CLOCK_SKEW_SECONDS
+from nano_banana_lab.core.identity.user import GUEST
 from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.core.shared.ids import ANONYMOUS, OwnerId
@@ -18,6 +19,20 @@ UNLIMITED: dict[str, Any] = {"unlimited": True}
 
 IPV6_PREFIX = 64
 """One customer gets at least this much of an IPv6 address to choose the rest of at will (RFC 6177)."""
+
+GUESTS_OF_ONE_ADDRESS = 10
+"""So many times what one caller may ask is allowed to all guests of one address together.
+
+A guest's token costs nothing, so without this whoever collects tokens may ask as often as they like.
+Fewer would do, but an address may be a school or an office, where several people look around at once.
+"""
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """Whose requests count together under one name, and how many callers' worth of them may pass."""
+
+    name: str
+    callers: int = 1
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,35 +80,47 @@ class RateLimit:
         self._requests = requests
         self._window_seconds = window_seconds
 
-    async def count(self, who: str) -> Standing:
-        """One more request of `who` (see `counted_as`). Raises `RateLimited`, `StoreUnavailable`."""
+    async def count(self, *buckets: Bucket) -> Standing:
+        """One more request, in all of these (see `buckets_of`) or in none; says where the tightest of them stands.
+
+        Raises `RateLimited`, `StoreUnavailable`.
+        """
         now = self._clock.now().timestamp()
         begin = int(now // self._window_seconds) * self._window_seconds
         resets_in = max(1, math.ceil(begin + self._window_seconds - now))
-        one_more = Add(
-            key=f"rate/{begin}/{who}",
+        try:
+            counts = await self._key_values.commit(*[self._one_more(bucket, begin, resets_in) for bucket in buckets])
+        except CommitRefused as refused:
+            raise RateLimited(self._standing(buckets[refused.position], None, resets_in)) from None
+        standings = [self._standing(bucket, used, resets_in) for bucket, used in zip(buckets, counts, strict=True)]
+        return min(standings, key=lambda standing: standing.remaining)
+
+    def _one_more(self, bucket: Bucket, begin: int, resets_in: int) -> Add:
+        return Add(
+            key=f"rate/{begin}/{bucket.name}",
             field="requests",
             amount=1,
-            ceiling=self._requests,
+            ceiling=self._limit(bucket),
             ttl=resets_in + CLOCK_SKEW_SECONDS,  # a process whose clock is behind must still find it
         )
-        try:
-            (used,) = await self._key_values.commit(one_more)
-        except CommitRefused:
-            raise RateLimited(self._standing(0, resets_in)) from None
-        return self._standing(self._requests - (used or 0), resets_in)
 
-    def _standing(self, remaining: int, resets_in: int) -> Standing:
-        return Standing(
-            limit=self._requests, remaining=remaining, resets_in=resets_in, window_seconds=self._window_seconds
-        )
+    def _limit(self, bucket: Bucket) -> int:
+        return self._requests * bucket.callers
+
+    def _standing(self, bucket: Bucket, used: int | None, resets_in: int) -> Standing:
+        limit = self._limit(bucket)
+        remaining = 0 if used is None else limit - used
+        return Standing(limit=limit, remaining=remaining, resets_in=resets_in, window_seconds=self._window_seconds)
 
 
-def counted_as(owner: OwnerId | None, address: str | None) -> str:
-    """The name under which a request counts: its owner's when a token named one, else that of where it came from."""
-    if owner is not None and owner != ANONYMOUS:
-        return f"owner/{owner}"
-    return f"address/{_network_of(address)}"
+def buckets_of(owner: OwnerId | None, address: str | None) -> tuple[Bucket, ...]:
+    """What a request counts for: its owner when a token named one, else the network it came from; for guests both."""
+    network = _network_of(address)
+    if owner is None or owner == ANONYMOUS:
+        return (Bucket(f"address/{network}"),)
+    if owner.startswith(GUEST):
+        return (Bucket(f"owner/{owner}"), Bucket(f"guests/{network}", GUESTS_OF_ONE_ADDRESS))
+    return (Bucket(f"owner/{owner}"),)
 
 
 def _network_of(address: str | None) -> str:

@@ -15,7 +15,9 @@ from litestar.di import Provide
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
 from nano_banana_lab.http.auth import AuthController
-from nano_banana_lab.http.caller import provide_caller
+from nano_banana_lab.http.blend import BlendController
+from nano_banana_lab.http.caller import CALLER, provide_caller
+from nano_banana_lab.http.chat import ChatController
 from nano_banana_lab.http.envelope import Envelope
 from nano_banana_lab.http.errors import EXCEPTION_HANDLERS
 from nano_banana_lab.http.gate import Gate
@@ -28,6 +30,9 @@ from nano_banana_lab.http.openapi import openapi_config
 from nano_banana_lab.http.picture_files import PictureFilesController
 from nano_banana_lab.http.quota import QuotaController
 from nano_banana_lab.http.root import RootController, docs_assets
+from nano_banana_lab.http.search import SearchController
+from nano_banana_lab.http.style import StyleController
+from nano_banana_lab.http.uploads import UploadsController
 from nano_banana_lab.main.chores import do_chores
 from nano_banana_lab.main.container import SKETCH_NOTICE, make_container
 from nano_banana_lab.main.setting_rules import warnings_about
@@ -55,6 +60,11 @@ CONTROLLERS = [
     HealthController,
     AuthController,
     GenerateController,
+    SearchController,
+    BlendController,
+    StyleController,
+    UploadsController,
+    ChatController,
     QuotaController,
     HistoryController,
     PictureFilesController,
@@ -71,7 +81,7 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
     app = Litestar(
         route_handlers=[DishkaRouter(path="/", route_handlers=CONTROLLERS), docs_assets()],
         plugins=[Gate(limiting=settings.rate_limit_enabled)],
-        dependencies={"caller": Provide(provide_caller)},
+        dependencies={CALLER: Provide(provide_caller)},
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=LabRequest,
         request_max_body_size=settings.max_request_bytes,

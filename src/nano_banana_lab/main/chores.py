@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from dishka import AsyncContainer
 
+from nano_banana_lab.core.chat.chat_sessions import ChatSessions
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.history.delete_pictures import DeletePictures
 from nano_banana_lab.core.history.keep_picture import KeepPicture
@@ -46,6 +47,8 @@ async def _make_a_round(container: AsyncContainer) -> None:
         logger.info("pictures entered in the history that could not be before", extra={"pictures": listed})
     if emptied := await (await container.get(DeletePictures)).empty_trash():
         logger.info("deletions finished", extra={"pictures": emptied})
+    if removed := await (await container.get(ChatSessions)).remove_leftovers():
+        logger.info("parts of ended chats removed", extra={"chats": removed})
 
 
 async def _refund(container: AsyncContainer) -> None:

@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 from dishka import AsyncContainer, Provider, Scope, from_context, make_async_container, provide, provide_all
 from prometheus_client import CollectorRegistry
 
+from nano_banana_lab.core.chat.chat_sessions import ChatSessions
+from nano_banana_lab.core.chat.recall import Recall
+from nano_banana_lab.core.chat.send_message import SendMessage
 from nano_banana_lab.core.generation.admission import Admission
+from nano_banana_lab.core.generation.blend_images import BlendImages
 from nano_banana_lab.core.generation.generate_image import GenerateImage
 from nano_banana_lab.core.generation.image_request import Resolution
+from nano_banana_lab.core.generation.input_pictures import LoadPictures
 from nano_banana_lab.core.generation.make_picture import MakePicture
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.generation.ports import ImageModel
+from nano_banana_lab.core.generation.search_and_generate import SearchAndGenerate
+from nano_banana_lab.core.generation.transfer_style import TransferStyle
 from nano_banana_lab.core.history.delete_pictures import DeletePictures
 from nano_banana_lab.core.history.find_pictures import FindPictures
 from nano_banana_lab.core.history.keep_picture import KeepPicture
@@ -26,6 +33,7 @@ from nano_banana_lab.core.history.ports import PictureTools
 from nano_banana_lab.core.history.reindex import Reindex
 from nano_banana_lab.core.history.statistics import Statistics
 from nano_banana_lab.core.history.thumbnail import Thumbnail
+from nano_banana_lab.core.history.upload_picture import UploadPicture
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner, SignedInOwner, SingleOwner
 from nano_banana_lab.core.identity.ports import IdentityProvider, TokenIssuer
 from nano_banana_lab.core.identity.redirects import RedirectAllowlist
@@ -41,6 +49,7 @@ from nano_banana_lab.core.shared.secrets import ApiKey
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
 from nano_banana_lab.core.storage.store_watch import StoreWatch
 from nano_banana_lab.http.auth import SignInInfo
+from nano_banana_lab.http.chat_bodies import ChatView
 from nano_banana_lab.http.cursor import Cursors
 from nano_banana_lab.http.health import ModelCheck, ServiceInfo
 from nano_banana_lab.http.history import HistoryView
@@ -136,8 +145,6 @@ class Identity(Provider):
 
     scope = Scope.APP
 
-    finish_sign_in = provide(FinishSignIn)
-
     @provide
     async def identity_provider(self, settings: Settings) -> AsyncIterator[IdentityProvider | None]:
         if not settings.uses_github:
@@ -173,15 +180,25 @@ class Identity(Provider):
         self,
         provider: IdentityProvider | None,
         key_values: KeyValueStore,
+        clock: Clock,
         redirects: RedirectAllowlist,
         settings: Settings,
     ) -> BeginSignIn:
         return BeginSignIn(
             provider=provider,
             key_values=key_values,
+            clock=clock,
+            secret=secret_key(settings.secret_key, settings.data_dir),
             redirects=redirects,
             default_redirect_uri=settings.github_redirect_uri,
         )
+
+    @provide
+    def finish_sign_in(
+        self, provider: IdentityProvider | None, key_values: KeyValueStore, clock: Clock, settings: Settings
+    ) -> FinishSignIn:
+        secret = secret_key(settings.secret_key, settings.data_dir)
+        return FinishSignIn(provider=provider, key_values=key_values, clock=clock, secret=secret)
 
     @provide
     def sessions(self, settings: Settings, tokens: TokenIssuer, key_values: KeyValueStore, clock: Clock) -> Sessions:
@@ -201,9 +218,20 @@ class UseCases(Provider):
 
     settings = from_context(Settings)
     clock = provide(SystemClock, provides=Clock)
-    generation = provide_all(PaidCalls, MakePicture, GenerateImage)
+    generation = provide_all(
+        PaidCalls, MakePicture, LoadPictures, GenerateImage, SearchAndGenerate, BlendImages, TransferStyle
+    )
+    chat = provide_all(Recall, SendMessage)
     quota = provide_all(ReadUsage, Ledger, ResetQuota)
-    history = provide_all(KeepPicture, FindPictures, Statistics, Thumbnail, DeletePictures, Reindex)
+    history = provide_all(KeepPicture, UploadPicture, FindPictures, Statistics, Thumbnail, DeletePictures, Reindex)
+
+    @provide
+    def chat_sessions(
+        self, settings: Settings, key_values: KeyValueStore, blobs: BlobStore, clock: Clock
+    ) -> ChatSessions:
+        return ChatSessions(
+            key_values=key_values, blobs=blobs, clock=clock, ttl_seconds=settings.chat_session_ttl_seconds
+        )
 
     @provide
     def trial(self, ledger: Ledger) -> Trial:
@@ -256,7 +284,7 @@ class Web(Provider):
     def registry(self) -> CollectorRegistry:
         return CollectorRegistry()
 
-    views = provide_all(PictureUrls, HistoryView, ModelCheck, RequestMetrics)
+    views = provide_all(PictureUrls, HistoryView, ChatView, ModelCheck, RequestMetrics)
 
 
 def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:

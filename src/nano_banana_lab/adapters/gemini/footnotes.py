@@ -6,7 +6,8 @@ Read from whatever JSON is there: what is missing or odd counts as not said.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nano_banana_lab.core.generation.generated_image import Grounding, SafetyRating, Source, Usage
+from nano_banana_lab.core.generation.generated_image import SafetyRating, Usage
+from nano_banana_lab.core.history.grounding import Grounding, Source
 
 _MOST_TOKENS = 100_000_000
 """More than any call can have; what claims more is not a count."""

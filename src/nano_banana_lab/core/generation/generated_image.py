@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from nano_banana_lab.core.generation.image_request import Part
+from nano_banana_lab.core.history.grounding import Grounding
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,21 +21,6 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     thinking_tokens: int = 0
     total_tokens: int = 0
     search_queries: int = 0
-
-
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A web page the model leaned on."""
-
-    uri: str
-    title: str
-
-
-class Grounding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a web search contributed. The suggestions are Google's HTML, to be shown unaltered (GEMINI.md section 9)."""
-
-    queries: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = ()
-    search_suggestions_html: str | None = None
 
 
 class SafetyRating(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,7 +16,7 @@ from nano_banana_lab.core.generation.image_request import ImageRequest
 from nano_banana_lab.core.generation.model_card import ModelCard
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls, ShuttingDown
-from nano_banana_lab.core.generation.ports import NoImage
+from nano_banana_lab.core.generation.ports import ImageModel, NoImage, UpstreamRejected
 from nano_banana_lab.core.history.keep_picture import KeepPicture
 from nano_banana_lab.core.history.keys import picture_key
 from nano_banana_lab.core.history.picture import Mode, Picture
@@ -32,21 +32,34 @@ logger = logging.getLogger(__name__)
 
 
 class NewPicture(msgspec.Struct, frozen=True, kw_only=True):
-    """A picture just made: what is kept of it, and what the model said besides."""
+    """A picture just made: what is kept of it, and what the model said besides.
+
+    `noted` is False when what the order's `note` wanted to commit was refused; the picture is kept and paid for all the same.
+    """
 
     picture: Picture
     answer: GeneratedImage
     request: ImageRequest
+    noted: bool = True
+
+
+Note = Callable[[Picture, GeneratedImage], Awaitable[Sequence[Operation]]]
+"""Prepares what else shall be committed with the picture."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Who wants which picture; `prompt` is how the history shall call it."""
+    """Who wants which picture; `prompt` is how the history shall call it.
+
+    `fallback` is sent instead when the model does not accept its own earlier parts in `request`, which costs nothing.
+    """
 
     owner: OwnerId
     mode: Mode
     prompt: str
     request: ImageRequest
     session_id: str | None = None
+    fallback: ImageRequest | None = None
+    note: Note | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +92,9 @@ class MakePicture:
         own_key = order.request.api_key is not None
         async with self.trial.picture(order.owner, price, own_key=own_key) as settlement:
             picture, answer = await self._generated(order)
-            await self._save(picture, answer.data, settlement)
-        return NewPicture(picture=picture, answer=answer, request=order.request)
+            note = await order.note(picture, answer) if order.note else ()
+            noted = await self._save(picture, answer.data, settlement, note)
+        return NewPicture(picture=picture, answer=answer, request=order.request, noted=noted)
 
     async def _generated(self, order: Order) -> tuple[Picture, GeneratedImage]:
         async with self.admission.place(order.owner):
@@ -89,17 +103,37 @@ class MakePicture:
             await self.stores.require()
             model = self.models.paid_by(order.request.api_key)
             started = time.perf_counter()
-            answer = await model.generate(order.request)
+            answer = await _ask(model, order)
             duration = round(time.perf_counter() - started, 3)
         return await self._picture(order, answer, model.card, duration), answer
 
-    async def _save(self, picture: Picture, data: bytes, settlement: Sequence[Operation]) -> None:
+    async def _save(
+        self, picture: Picture, data: bytes, settlement: Sequence[Operation], note: Sequence[Operation]
+    ) -> bool:
+        """Keep the picture, whatever else is refused; says whether the note was taken."""
         try:
-            await self.keep(picture, data, along_with=settlement)
-        except CommitRefused:
+            await self.keep(picture, data, along_with=[*settlement, *note])
+        except CommitRefused as refused:
+            return await self._enter_without(refused, picture, settlement, note)
+        return True
+
+    async def _enter_without(
+        self, refused: CommitRefused, picture: Picture, settlement: Sequence[Operation], note: Sequence[Operation]
+    ) -> bool:
+        """List the stored picture with what was not refused."""
+        if refused.operation in settlement:
             # This process was so slow to renew its reservation that the points went back: a gift rather than a lost picture.
             logger.warning("a picture is kept that the trial was not charged for", extra={"key": picture.key})
-            await self.keep.enter(picture)
+            settlement = ()
+        elif refused.operation in note:
+            note = ()
+        else:
+            raise refused
+        try:
+            await self.keep.enter(picture, along_with=[*settlement, *note])
+        except CommitRefused as again:
+            return await self._enter_without(again, picture, settlement, note)
+        return bool(note)
 
     async def _picture(self, order: Order, answer: GeneratedImage, card: ModelCard, duration: float) -> Picture:
         try:
@@ -131,7 +165,17 @@ class MakePicture:
             text_response=answer.text,
             thinking=answer.thinking,
             session_id=order.session_id,
+            grounding=answer.grounding,
         )
+
+
+async def _ask(model: ImageModel, order: Order) -> GeneratedImage:
+    try:
+        return await model.generate(order.request)
+    except UpstreamRejected as error:
+        if order.fallback is None or error.details.get("reason") != "thought_signature":
+            raise
+        return await model.generate(order.fallback)
 
 
 def _counted(usage: Usage) -> dict[str, int]:

@@ -1,0 +1,116 @@
+"""Write down what was said, so that the model can be shown it again part by part."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from nano_banana_lab.core.chat.chat_sessions import ChatSessions
+from nano_banana_lab.core.chat.conversation import (
+    Conversation,
+    Exchange,
+    ExchangeParts,
+    KeptPart,
+    PartReference,
+    SessionNotFound,
+    encode_parts,
+)
+from nano_banana_lab.core.chat.keys import parts_key
+from nano_banana_lab.core.generation.generated_image import GeneratedImage
+from nano_banana_lab.core.generation.image_request import Part, PicturePart, TextPart
+from nano_banana_lab.core.generation.input_pictures import InputPicture, StoredPicture
+from nano_banana_lab.core.history.picture import Picture
+from nano_banana_lab.core.shared.clock import from_milliseconds, milliseconds
+from nano_banana_lab.core.storage.insist import insist
+from nano_banana_lab.core.storage.operations import CommitRefused, Operation
+from nano_banana_lab.core.storage.ports import BlobStore, StoreUnavailable
+
+PARTS_TYPE = "application/vnd.msgpack"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepExchange:
+    """One message of one chat, ready to be noted once its picture has come.
+
+    `conversation` is what the chat was when the message began, `kept_as` the bytes it was kept as then.
+    `said` are the parts of the message as the model gets them, the pictures of `given` first.
+    """
+
+    sessions: ChatSessions
+    blobs: BlobStore
+    conversation: Conversation
+    kept_as: bytes
+    message: str
+    given: tuple[InputPicture, ...]
+    said: tuple[Part, ...]
+    sent_at: datetime
+    route: str
+
+    async def __call__(self, picture: Picture, answer: GeneratedImage) -> Sequence[Operation]:
+        """Store the parts, and say how the chat goes on; refused when it is no longer what it was.
+
+        Raises `StoreUnavailable`.
+        """
+        exchange = self._exchange(picture, answer)
+        parts = encode_parts(ExchangeParts(user=self._user_parts(), model=_model_parts(answer, picture)))
+        await insist(lambda: self.blobs.put(exchange.parts_key, parts, content_type=PARTS_TYPE))
+        return self.sessions.keeping(self.conversation.continued(exchange), replacing=self.kept_as)
+
+    async def after_all(self, picture: Picture, answer: GeneratedImage) -> Conversation:
+        """Add the exchange to what the chat has become since, whose parts are stored; says what it is then.
+
+        Another message was answered meanwhile because this one's process was too slow to say that it is alive.
+        Raises `StoreUnavailable`, and `SessionNotFound` when the chat is gone; then the parts are removed.
+        """
+        exchange, session = self._exchange(picture, answer), self.conversation.session
+        while True:
+            try:
+                present, kept_as = await self.sessions.one(session.owner, session.id)
+            except SessionNotFound:
+                with contextlib.suppress(StoreUnavailable):
+                    await self.blobs.delete(exchange.parts_key)
+                raise
+            if any(each.picture_id == picture.id for each in present.exchanges):
+                return present  # by an earlier try whose answer was lost
+            with contextlib.suppress(CommitRefused):
+                return await self._added_to(present, kept_as, exchange)
+
+    async def _added_to(self, present: Conversation, kept_as: bytes, exchange: Exchange) -> Conversation:
+        continued = present.continued(exchange)
+        operations = self.sessions.keeping(continued, replacing=kept_as)
+        await insist(lambda: self.sessions.key_values.commit(*operations))
+        return continued
+
+    def _exchange(self, picture: Picture, answer: GeneratedImage) -> Exchange:
+        session = self.conversation.session
+        return Exchange(
+            message=self.message,
+            sent_at=self.sent_at,
+            answered_at=from_milliseconds(milliseconds(self.sessions.clock.now())),
+            picture_id=picture.id,
+            picture_key=picture.key,
+            text=answer.text,
+            thinking=answer.thinking,
+            route=self.route,
+            parts_key=parts_key(session.owner, session.id, picture.id),
+        )
+
+    def _user_parts(self) -> tuple[KeptPart, ...]:
+        """A picture that the owner has in the lab is not kept a second time."""
+        pictures = [part for part in self.said if isinstance(part, PicturePart)]
+        kept = [_referred(part, given) for part, given in zip(pictures, self.given, strict=True)]
+        return (*kept, *(part for part in self.said if isinstance(part, TextPart)))
+
+
+def _referred(part: PicturePart, given: InputPicture) -> KeptPart:
+    return PartReference(key=given.key, mime_type=part.mime_type) if isinstance(given, StoredPicture) else part
+
+
+def _model_parts(answer: GeneratedImage, picture: Picture) -> tuple[KeptPart, ...]:
+    """As the model made them; the bytes of the picture itself are in the history."""
+    return tuple(
+        PartReference(key=picture.key, mime_type=part.mime_type, signature=part.signature)
+        if isinstance(part, PicturePart) and part.data == answer.data
+        else part
+        for part in answer.parts
+    )

@@ -1,0 +1,109 @@
+"""Pictures that a request brings along, and how they reach the model."""
+
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass
+
+import msgspec
+
+from nano_banana_lab.core.generation.image_request import PicturePart
+from nano_banana_lab.core.history.find_pictures import FindPictures
+from nano_banana_lab.core.history.picture import ImageNotFound, Picture
+from nano_banana_lab.core.history.ports import InvalidImage, PictureTools
+from nano_banana_lab.core.shared.errors import ValidationFailed
+from nano_banana_lab.core.shared.ids import OwnerId
+from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, read_blob
+
+MAX_PICTURES = 14
+"""More the models do not take in one request (GEMINI.md section 2)."""
+
+MAX_PICTURE_BYTES = 20 * 1024 * 1024
+"""For each; a 4K picture that a model made has up to 20 MB and may be used again."""
+
+MAX_TOTAL_BYTES = 73 * 1024 * 1024
+"""For all of one request: in base64, with the rest of it, within the 100 MB that Google takes (GEMINI.md section 2)."""
+
+
+class StoredPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that its owner has in the lab; `field` is where the request names it."""
+
+    key: str
+    field: str
+
+
+class SentPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that came with the request itself; `field` is where it stands there."""
+
+    data: bytes
+    field: str
+
+
+InputPicture = StoredPicture | SentPicture
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadPictures:
+    """Own pictures and sent ones, in the order given, ready for the model.
+
+    They go to the model byte for byte, unless EXIF says that a picture must be turned to be seen as it is meant.
+    """
+
+    find: FindPictures
+    blobs: BlobStore
+    tools: PictureTools
+
+    async def __call__(self, owner: OwnerId, inputs: Sequence[InputPicture]) -> tuple[PicturePart, ...]:
+        """The pictures. Nothing is read before it is known that the owner has every one that is named and that they fit.
+
+        Raises `ImageNotFound` for a key that is not the owner's and `InvalidImage` for what is no usable picture, both
+        with the detail `field`, and `ValidationFailed` when all together are too large.
+        """
+        records = [await self._record(owner, each) for each in inputs]
+        _check_sizes([(each.field, _size(each, record)) for each, record in zip(inputs, records, strict=True)])
+        return tuple([await self._part(each) for each in inputs])
+
+    async def _record(self, owner: OwnerId, given: InputPicture) -> Picture | None:
+        if isinstance(given, SentPicture):
+            return None
+        try:
+            return await self.find.by_key(owner, given.key)
+        except ImageNotFound:
+            raise ImageNotFound(field=given.field) from None
+
+    async def _part(self, given: InputPicture) -> PicturePart:
+        """What was stored was verified then."""
+        try:
+            if isinstance(given, SentPicture):
+                data = given.data
+                facts = await self.tools.verify(data)
+            else:
+                data = await read_blob(self.blobs, given.key)
+                facts = await self.tools.inspect(data)
+            return PicturePart(data=await self.tools.upright(data), mime_type=facts.mime_type)
+        except BlobNotFound:  # deleted since its record was read
+            raise ImageNotFound(field=given.field) from None
+        except InvalidImage as error:
+            raise InvalidImage(**error.details | {"field": given.field}) from error
+
+
+def _size(given: InputPicture, record: Picture | None) -> int:
+    if isinstance(given, SentPicture):
+        return len(given.data)
+    return record.size_bytes if record else 0
+
+
+def _check_sizes(sizes: Sequence[tuple[str, int]]) -> None:
+    total = 0
+    for field, size in sizes:
+        if size > MAX_PICTURE_BYTES:
+            raise InvalidImage(reason="too_many_bytes", field=field)
+        total += size
+        if total > MAX_TOTAL_BYTES:
+            raise ValidationFailed.of(field, "too_much_data", most=MAX_TOTAL_BYTES)
+
+
+def check_count(inputs: Sized, *, field: str, least: int, most: int = MAX_PICTURES) -> None:
+    """Raise `ValidationFailed` unless there are `least` to `most` pictures."""
+    if len(inputs) < least:
+        raise ValidationFailed.of(field, "too_few", least=least)
+    if len(inputs) > most:
+        raise ValidationFailed.of(field, "too_many", most=most)

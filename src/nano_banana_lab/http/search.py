@@ -1,0 +1,77 @@
+"""A picture that rests on what the web says today."""
+
+from typing import Annotated, Self
+
+import msgspec
+from dishka.integrations.litestar import FromDishka
+from litestar import Controller, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from nano_banana_lab.core.generation.image_request import ImageSettings
+from nano_banana_lab.core.generation.make_picture import NewPicture
+from nano_banana_lab.core.generation.search_and_generate import SearchAndGenerate
+from nano_banana_lab.core.identity.caller import Caller
+from nano_banana_lab.http import examples
+from nano_banana_lab.http.generated import GENERATION_PROBLEMS, GeneratedBody, text_or_none
+from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
+from nano_banana_lab.http.openapi import answer, problems
+from nano_banana_lab.http.picture_urls import PictureUrls
+
+
+class SearchBody(msgspec.Struct, kw_only=True):
+    """What picture to make, and what to look up for it."""
+
+    prompt: Annotated[
+        str,
+        msgspec.Meta(
+            description="What the picture shows; 1 to 2000 characters after trimming.",
+            examples=["the weather in Lisbon this week as a hand-drawn chart"],
+        ),
+    ]
+    search_context: Annotated[
+        str | None, msgspec.Meta(description="What to search the web for; up to 2000 characters.")
+    ] = None
+    settings: ImageSettings = msgspec.field(default_factory=ImageSettings)
+
+
+class SearchedBody(GeneratedBody, kw_only=True):
+    """A picture made after a web search. Whoever shows it must also show `search_sources`, Google's HTML, unaltered."""
+
+    search_sources: str | None
+
+    @classmethod
+    def of(cls, made: NewPicture, urls: PictureUrls) -> Self:
+        """The outcome as clients see it; when the model did not search, `grounding` and `search_sources` are null."""
+        grounding = made.answer.grounding
+        return cls(
+            **msgspec.structs.asdict(GeneratedBody.of(made, urls)),
+            search_sources=grounding.search_suggestions_html if grounding else None,
+        )
+
+
+class SearchController(Controller):
+    """Pictures from words and from the web."""
+
+    path = "/api/generate/search"
+    tags = ("Generation",)
+
+    @post(
+        status_code=200,
+        middleware=[Idempotency()],
+        operation_class=IdempotentOperation,
+        summary="Make a picture from a prompt and a web search",
+        responses=answer(SearchedBody, "The picture, made and kept", examples.SEARCHED)
+        | problems(*GENERATION_PROBLEMS, "idempotency_conflict"),
+    )
+    async def search(
+        self,
+        data: JSONBody[SearchBody],
+        caller: NamedDependency[Caller],
+        search_and_generate: FromDishka[SearchAndGenerate],
+        urls: FromDishka[PictureUrls],
+    ) -> SearchedBody:
+        """The model searches with Google first. What it found is for the caller alone, here and in the history."""
+        context = text_or_none(data.search_context)
+        made = await search_and_generate(caller, data.prompt, data.settings, search_context=context)
+        return SearchedBody.of(made, urls)

@@ -1,0 +1,36 @@
+"""The use cases that take pictures, on the lab in memory."""
+
+import io
+from typing import Any
+
+from PIL import Image
+
+from nano_banana_lab.core.generation.input_pictures import LoadPictures, SentPicture
+from nano_banana_lab.core.identity.caller import Caller
+from nano_banana_lab.core.shared.ids import OwnerId
+from nano_banana_lab.testing.scripted_image_model import striped_png
+
+ALICE = Caller(owner=OwnerId("alice"))
+
+
+def sent(note: str, field: str = "images.0") -> SentPicture:
+    """A small picture that came with the request; another note, another picture."""
+    return SentPicture(data=striped_png(8, 8, note=note), field=field)
+
+
+def photo(format: str = "JPEG", *, orientation: int | None = None) -> bytes:
+    """A photo of 40 by 30 pixels, perhaps taken with the camera on its side."""
+    exif, file = Image.Exif(), io.BytesIO()
+    if orientation:
+        exif[0x0112] = orientation
+    Image.linear_gradient("L").resize((40, 30)).convert("RGB").save(file, format, exif=exif)
+    return file.getvalue()
+
+
+def loading(lab: Any) -> LoadPictures:
+    return LoadPictures(find=lab.find, blobs=lab.blobs, tools=lab.tools)
+
+
+def making(use_case: Any, lab: Any) -> Any:
+    """The use case, with all that it needs."""
+    return use_case(load_pictures=loading(lab), make_picture=lab.generate_image.make_picture)
