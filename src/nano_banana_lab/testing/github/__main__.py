@@ -21,7 +21,8 @@ def main(host: str, port: int, client_id: str, client_secret: str, callback: str
     app = GitHubApp(OAuthApp(client_id=client_id, client_secret=client_secret, callback=callback))
     with socket.create_server((host, port), backlog=1024) as listener:
         address = f"http://{host}:{listener.getsockname()[1]}"
-        click.echo("Serving a stand-in for GitHub. A lab finds it with:\n  AUTH_ENABLED=true")
+        click.echo(f"Serving a stand-in for GitHub at {address}")
+        click.echo("A lab finds it with:\n  AUTH_ENABLED=true")
         click.echo(f"  GITHUB_URL={address}\n  GITHUB_API_URL={address}")
         click.echo(f"  GITHUB_CLIENT_ID={client_id}\n  GITHUB_CLIENT_SECRET={client_secret}")
         server_of(app).run(sockets=[listener])
