@@ -7,14 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 from tests.core.chatting import ALICE, Chats, pictures, png, signed, texts
+from tests.core.input_labs import photo
 
-from nano_banana_lab.core.chat.conversation import SessionNotFound
+from nano_banana_lab.core.chat.conversation import SessionNotFound, decode_parts
 from nano_banana_lab.core.chat.export_chat import as_markdown
 from nano_banana_lab.core.generation.image_request import PicturePart, Resolution, Role, TextPart
 from nano_banana_lab.core.generation.input_pictures import SentPicture, StoredPicture
 from nano_banana_lab.core.history.picture import ImageNotFound, Mode
 from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.core.shared.ids import OwnerId
+from nano_banana_lab.core.storage.ports import read_blob
 
 BOB = OwnerId("bob")
 
@@ -201,3 +203,19 @@ async def test_the_key_that_paid_is_nowhere_in_what_is_kept(lab: Any, chats: Cha
 
     assert "callers-own-key" not in str(kept)
     assert hashlib.sha256(b"callers-own-key").hexdigest() not in str(kept)
+
+
+async def test_a_picture_that_must_be_turned_is_kept_as_it_came_and_shown_turned_each_time(chats: Chats) -> None:
+    chat, on_its_side = await chats.begin(), SentPicture(data=photo("JPEG", orientation=6), field="images.0")
+    for message in ({"pictures": (on_its_side,)}, {}):
+        await chats.say(chat, **message)
+    shown = [
+        part.data
+        for request in chats.lab.model.requests
+        for part in request.turns[0].parts
+        if isinstance(part, PicturePart)
+    ]
+    first = (await chats.read(chat)).exchanges[0]
+
+    assert shown == [await chats.lab.tools.upright(on_its_side.data)] * 2
+    assert decode_parts(await read_blob(chats.lab.blobs, first.parts_key)).user[0].data == on_its_side.data

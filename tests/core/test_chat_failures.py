@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from tests.core.chatting import ALICE, Chats, bytes_kept
 
-from nano_banana_lab.core.chat.conversation import SessionNotFound
+from nano_banana_lab.core.chat.conversation import SessionBusy, SessionNotFound
+from nano_banana_lab.core.chat.keys import busy_key
 from nano_banana_lab.core.generation.admission import Admission, Overloaded
 from nano_banana_lab.core.generation.paid_calls import ShuttingDown
 from nano_banana_lab.core.generation.ports import ContentBlocked, GenerationError, NoImage, UpstreamFailed
 from nano_banana_lab.core.history.picture import Mode
 from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.quota.refusals import TrialRefused
+from nano_banana_lab.core.storage.operations import Delete
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 
 TRIAL = QuotaPolicy(enabled=True, cooldown_seconds=0)
@@ -152,6 +154,8 @@ async def test_who_hangs_up_finds_the_answer_in_the_chat_later(lab: Any, chats: 
     await lab.model.calls_begun(2)
     sent.cancel()
     await asyncio.gather(sent, return_exceptions=True)
+    with pytest.raises(SessionBusy):
+        await chats.say(chat, "now green")
     lab.model.release()
     await lab.paid_calls.finish(60)
 
@@ -203,6 +207,22 @@ async def test_the_picture_of_a_chat_that_was_deleted_meanwhile_is_kept_and_char
     assert (await lab.prompts(), await used(lab)) == (["now blue", "a cat"], (2, 0, 2))
     assert await bytes_kept(lab, chat) == (None, None, (await bytes_kept(lab, chat))[2])
     assert await chats.listed() == ([], 0)
+
+
+async def test_nothing_is_left_of_a_deleted_chat_whose_slow_answer_had_lost_its_lease(
+    lab: Any, chats: Chats, chat: str
+) -> None:
+    async def deleted_and_removed_meanwhile(request: Any) -> None:
+        await chats.sessions.delete(ALICE, chat)
+        await lab.key_values.commit(Delete(key=busy_key(ALICE, chat), if_present=True))
+        lab.clock.advance(1)
+        assert await chats.sessions.remove_leftovers() == 1
+
+    lab.model.then(deleted_and_removed_meanwhile)
+    with pytest.raises(SessionNotFound):
+        await chats.say(chat, "now blue")
+
+    assert await chats.parts_kept() == []
 
 
 @pytest.mark.parametrize("at", [PARTS, SIDECAR, BYTES, LISTED, LISTED + 1])

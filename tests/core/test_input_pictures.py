@@ -10,6 +10,7 @@ from tests.core.input_labs import ALICE, loading, photo, sent
 
 from nano_banana_lab.core.generation.input_pictures import (
     MAX_PICTURE_BYTES,
+    LoadPictures,
     SentPicture,
     StoredPicture,
     check_count,
@@ -138,3 +139,38 @@ def test_too_few_and_too_many_are_refused(count: int, kind: str) -> None:
 @pytest.mark.parametrize("count", [2, 14])
 def test_two_to_fourteen_are_taken(count: int) -> None:
     check_count([sent("x")] * count, field="images", least=2)
+
+
+async def test_what_grows_too_large_by_turning_is_refused_like_what_was_too_large(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_its_side = SentPicture(data=photo("JPEG", orientation=6), field="images.0")
+    [turned] = await loading(lab)(ALICE.owner, [on_its_side])
+    assert len(turned.data) != len(on_its_side.data)
+    smallest = min(len(turned.data), len(on_its_side.data))
+    monkeypatch.setattr("nano_banana_lab.core.generation.input_pictures.MAX_TOTAL_BYTES", smallest)
+    with pytest.raises(ValidationFailed) as refused:
+        await loading(lab)(ALICE.owner, [on_its_side])
+
+    assert [(error.field, error.type) for error in refused.value.errors] == [("images.0", "too_much_data")]
+
+
+async def test_nothing_is_decoded_when_one_of_them_is_no_picture_at_all(lab: Any) -> None:
+    class Decoding:
+        """Counts what is decoded."""
+
+        decoded = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(lab.tools, name)
+
+        async def verify(self, data: bytes) -> Any:
+            self.decoded += 1
+            return await lab.tools.verify(data)
+
+    tools = Decoding()
+    load = LoadPictures(find=lab.find, blobs=lab.blobs, tools=tools)
+    with pytest.raises(InvalidImage):
+        await load(ALICE.owner, [sent("good"), SentPicture(data=b"junk", field="images.1")])
+
+    assert tools.decoded == 0

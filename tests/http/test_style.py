@@ -112,3 +112,21 @@ async def test_a_repeat_is_answered_with_the_first_outcome(service: Any) -> None
     first, repeat = [await service.client.post(PATH, json=CONTENT | WOODCUT, headers=headers) for _ in range(2)]
 
     assert (repeat.content, repeat.headers["idempotency-replayed"]) == (first.content, "true")
+
+
+async def test_a_form_whose_optional_file_was_not_chosen_is_fine(service: Any) -> None:
+    """A browser sends such a file with an empty name and no content (HTML, "constructing the entry list")."""
+    head = b"--B\r\nContent-Disposition: form-data; name="
+    body = b"".join(
+        [
+            head + b'"content_image"; filename="a.png"\r\n\r\n' + png("content") + b"\r\n",
+            head + b'"style_image"; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n\r\n',
+            head + b'"request"\r\n\r\n{"style_prompt": "woodcut"}\r\n--B--\r\n',
+        ]
+    )
+    response = await service.client.post(
+        PATH, content=body, headers={"Content-Type": "multipart/form-data; boundary=B"}
+    )
+
+    assert response.status_code == 200, response.text
+    assert seen(service) == [png("content")]

@@ -15,6 +15,9 @@ JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boo
 
 MAX_BYTES_TO_EXPLAIN = 65_536
 
+MAX_MARKS = 100_000
+"""Braces, brackets or commas. Pictures in base64 have none, and each may become an object of a hundred times its size."""
+
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _PATTERNS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"Object missing required field `(?P<missing>.+)`"), "missing"),
@@ -36,6 +39,8 @@ def decode_json(body: bytes, wanted: Any, *, whole: str = "body") -> Any:
 
     `whole` is what it is called when no single field of it is wrong.
     """
+    if len(body) > MAX_BYTES_TO_EXPLAIN and any(body.count(mark) > MAX_MARKS for mark in (b"{", b"[", b",")):
+        raise ValidationFailed.of(whole, "too_many", most=MAX_MARKS)
     try:
         try:
             return msgspec.json.decode(body, type=wanted)

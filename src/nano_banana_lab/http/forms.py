@@ -28,7 +28,7 @@ class FormPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a form, in the order in which they were sent."""
+    """The parts of a form, in the order in which they were sent; what a browser sends for a file not chosen is left out."""
 
     parts: tuple[FormPart, ...] = ()
 
@@ -54,7 +54,7 @@ async def read_form(body: bytes, boundary: str) -> Form:
 def _read(body: bytes, boundary: str) -> Form:
     try:
         with PushMultipartParser(boundary.encode("latin-1"), max_segment_count=MAX_PARTS) as parser:
-            return Form(parts=tuple(_parts(parser, body)))
+            return Form(parts=tuple(part for part in _parts(parser, body) if part.filename != "" or part.data))
     except MultipartError as error:
         raise ValidationFailed.of("body", "invalid_form") from error
 

@@ -53,6 +53,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """One message and its answer. `parts_key` is the blob with its `ExchangeParts`.
 
     `route` tells with which model and key the answer was made: elsewhere its signatures do not hold.
+    `afresh` when nothing was replayed for it, so that whatever kept the earlier exchanges from it keeps them from the next.
     """
 
     message: str
@@ -64,6 +65,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     thinking: str | None
     route: str
     parts_key: str
+    afresh: bool = False
 
 
 class ChatSession(msgspec.Struct, frozen=True, kw_only=True):

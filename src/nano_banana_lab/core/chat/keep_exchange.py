@@ -19,6 +19,7 @@ from nano_banana_lab.core.chat.keys import parts_key
 from nano_banana_lab.core.generation.generated_image import GeneratedImage
 from nano_banana_lab.core.generation.image_request import Part, PicturePart, TextPart
 from nano_banana_lab.core.generation.input_pictures import InputPicture, StoredPicture
+from nano_banana_lab.core.generation.make_picture import NewPicture
 from nano_banana_lab.core.history.picture import Picture
 from nano_banana_lab.core.shared.clock import from_milliseconds, milliseconds
 from nano_banana_lab.core.storage.insist import insist
@@ -46,23 +47,23 @@ class KeepExchange:
     sent_at: datetime
     route: str
 
-    async def __call__(self, picture: Picture, answer: GeneratedImage) -> Sequence[Operation]:
+    async def __call__(self, made: NewPicture) -> Sequence[Operation]:
         """Store the parts, and say how the chat goes on; refused when it is no longer what it was.
 
         Raises `StoreUnavailable`.
         """
-        exchange = self._exchange(picture, answer)
-        parts = encode_parts(ExchangeParts(user=self._user_parts(), model=_model_parts(answer, picture)))
+        exchange = self._exchange(made)
+        parts = encode_parts(ExchangeParts(user=self._user_parts(), model=_model_parts(made.answer, made.picture)))
         await insist(lambda: self.blobs.put(exchange.parts_key, parts, content_type=PARTS_TYPE))
         return self.sessions.keeping(self.conversation.continued(exchange), replacing=self.kept_as)
 
-    async def after_all(self, picture: Picture, answer: GeneratedImage) -> Conversation:
+    async def after_all(self, made: NewPicture) -> Conversation:
         """Add the exchange to what the chat has become since, whose parts are stored; says what it is then.
 
         Another message was answered meanwhile because this one's process was too slow to say that it is alive.
         Raises `StoreUnavailable`, and `SessionNotFound` when the chat is gone; then the parts are removed.
         """
-        exchange, session = self._exchange(picture, answer), self.conversation.session
+        exchange, session = self._exchange(made), self.conversation.session
         while True:
             try:
                 present, kept_as = await self.sessions.one(session.owner, session.id)
@@ -70,7 +71,7 @@ class KeepExchange:
                 with contextlib.suppress(StoreUnavailable):
                     await self.blobs.delete(exchange.parts_key)
                 raise
-            if any(each.picture_id == picture.id for each in present.exchanges):
+            if any(each.picture_id == exchange.picture_id for each in present.exchanges):
                 return present  # by an earlier try whose answer was lost
             with contextlib.suppress(CommitRefused):
                 return await self._added_to(present, kept_as, exchange)
@@ -81,8 +82,8 @@ class KeepExchange:
         await insist(lambda: self.sessions.key_values.commit(*operations))
         return continued
 
-    def _exchange(self, picture: Picture, answer: GeneratedImage) -> Exchange:
-        session = self.conversation.session
+    def _exchange(self, made: NewPicture) -> Exchange:
+        session, picture, answer = self.conversation.session, made.picture, made.answer
         return Exchange(
             message=self.message,
             sent_at=self.sent_at,
@@ -92,6 +93,7 @@ class KeepExchange:
             text=answer.text,
             thinking=answer.thinking,
             route=self.route,
+            afresh=bool(self.conversation.exchanges) and len(made.request.turns) == 1,
             parts_key=parts_key(session.owner, session.id, picture.id),
         )
 
@@ -103,7 +105,10 @@ class KeepExchange:
 
 
 def _referred(part: PicturePart, given: InputPicture) -> KeptPart:
-    return PartReference(key=given.key, mime_type=part.mime_type) if isinstance(given, StoredPicture) else part
+    """As it was given: turned once more whenever it is shown, because a turned copy can be several times as large."""
+    if isinstance(given, StoredPicture):
+        return PartReference(key=given.key, mime_type=part.mime_type)
+    return PicturePart(data=given.data, mime_type=part.mime_type)
 
 
 def _model_parts(answer: GeneratedImage, picture: Picture) -> tuple[KeptPart, ...]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from nano_banana_lab.core.chat.compose_request import Replay, weight
-from nano_banana_lab.core.chat.conversation import Exchange, KeptPart, PartReference, decode_parts
-from nano_banana_lab.core.generation.image_request import Part, PicturePart
+from nano_banana_lab.core.chat.conversation import Exchange, KeptPart, decode_parts
+from nano_banana_lab.core.generation.image_request import Part, PicturePart, TextPart
 from nano_banana_lab.core.generation.input_pictures import MAX_PICTURES, MAX_TOTAL_BYTES
 from nano_banana_lab.core.history.ports import InvalidImage, PictureTools
 from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, read_blob
@@ -33,7 +33,8 @@ class Recall:
                 replay = await self._replay(exchange)
                 more, larger = weight((*(replay.user or ()), *(replay.model or ())))
                 pictures, size = pictures + more, size + larger
-                going_on = bool(replay.model) and pictures < MAX_PICTURES and size < MAX_TOTAL_BYTES
+                room = pictures < MAX_PICTURES and size < MAX_TOTAL_BYTES
+                going_on = bool(replay.model) and room and not exchange.afresh
             else:
                 going_on = False
                 wanted = all(later.picture is None for later in replays)
@@ -59,10 +60,10 @@ class Recall:
         )
 
     async def _part(self, part: KeptPart, *, upright: bool) -> Part | None:
-        if not isinstance(part, PartReference):
+        if isinstance(part, TextPart) or (isinstance(part, PicturePart) and not upright):
             return part
         try:
-            data = await read_blob(self.blobs, part.key)
+            data = part.data if isinstance(part, PicturePart) else await read_blob(self.blobs, part.key)
             return PicturePart(
                 data=await self.tools.upright(data) if upright else data,
                 mime_type=part.mime_type,

@@ -107,7 +107,7 @@ class SendMessage:
             made = await self.make_picture(await self._order(caller, exchange, message))
         if made.noted:
             return Reply(made=made, message_count=conversation.session.message_count + 2)
-        present = await exchange.after_all(made.picture, made.answer)
+        present = await exchange.after_all(made)
         return Reply(made=made, message_count=present.session.message_count)
 
     async def _order(self, caller: Caller, exchange: KeepExchange, message: Message) -> Order:

@@ -1,7 +1,8 @@
 """Pictures that a request brings along, and how they reach the model."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Awaitable, Sequence, Sized
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -12,6 +13,8 @@ from nano_banana_lab.core.history.ports import InvalidImage, PictureTools
 from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, read_blob
+
+T = TypeVar("T")
 
 MAX_PICTURES = 14
 """More the models do not take in one request (GEMINI.md section 2)."""
@@ -59,7 +62,13 @@ class LoadPictures:
         """
         records = [await self._record(owner, each) for each in inputs]
         _check_sizes([(each.field, _size(each, record)) for each, record in zip(inputs, records, strict=True)])
-        return tuple([await self._part(each) for each in inputs])
+        for each in inputs:
+            if isinstance(each, SentPicture):
+                await self._of(each, self.tools.inspect(each.data))  # before any is decoded, which takes time
+        parts = tuple([await self._part(each) for each in inputs])
+        # Once more: a picture that had to be turned may have grown.
+        _check_sizes([(each.field, len(part.data)) for each, part in zip(inputs, parts, strict=True)])
+        return parts
 
     async def _record(self, owner: OwnerId, given: InputPicture) -> Picture | None:
         if isinstance(given, SentPicture):
@@ -71,16 +80,23 @@ class LoadPictures:
 
     async def _part(self, given: InputPicture) -> PicturePart:
         """What was stored was verified then."""
+        if isinstance(given, SentPicture):
+            data = given.data
+            facts = await self._of(given, self.tools.verify(data))
+        else:
+            data = await self._read(given)
+            facts = await self._of(given, self.tools.inspect(data))
+        return PicturePart(data=await self._of(given, self.tools.upright(data)), mime_type=facts.mime_type)
+
+    async def _read(self, given: StoredPicture) -> bytes:
         try:
-            if isinstance(given, SentPicture):
-                data = given.data
-                facts = await self.tools.verify(data)
-            else:
-                data = await read_blob(self.blobs, given.key)
-                facts = await self.tools.inspect(data)
-            return PicturePart(data=await self.tools.upright(data), mime_type=facts.mime_type)
+            return await read_blob(self.blobs, given.key)
         except BlobNotFound:  # deleted since its record was read
             raise ImageNotFound(field=given.field) from None
+
+    async def _of(self, given: InputPicture, found: Awaitable[T]) -> T:
+        try:
+            return await found
         except InvalidImage as error:
             raise InvalidImage(**error.details | {"field": given.field}) from error
 

@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 class NewPicture(msgspec.Struct, frozen=True, kw_only=True):
     """A picture just made: what is kept of it, and what the model said besides.
 
+    `request` is the one that was answered, the order's own or its fallback.
     `noted` is False when what the order's `note` wanted to commit was refused; the picture is kept and paid for all the same.
     """
 
@@ -43,14 +44,14 @@ class NewPicture(msgspec.Struct, frozen=True, kw_only=True):
     noted: bool = True
 
 
-Note = Callable[[Picture, GeneratedImage], Awaitable[Sequence[Operation]]]
+Note = Callable[[NewPicture], Awaitable[Sequence[Operation]]]
 """Prepares what else shall be committed with the picture."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Who wants which picture; `prompt` is how the history shall call it.
 
-    `fallback` is sent instead when the model does not accept its own earlier parts in `request`, which costs nothing.
+    `fallback` is sent instead when the model does not accept its own earlier parts in `request`.
     """
 
     owner: OwnerId
@@ -91,21 +92,22 @@ class MakePicture:
         price = quota_mode_of(order.mode, order.request.settings.resolution)
         own_key = order.request.api_key is not None
         async with self.trial.picture(order.owner, price, own_key=own_key) as settlement:
-            picture, answer = await self._generated(order)
-            note = await order.note(picture, answer) if order.note else ()
-            noted = await self._save(picture, answer.data, settlement, note)
-        return NewPicture(picture=picture, answer=answer, request=order.request, noted=noted)
+            made = await self._generated(order)
+            note = await order.note(made) if order.note else ()
+            noted = await self._save(made.picture, made.answer.data, settlement, note)
+        return msgspec.structs.replace(made, noted=noted)
 
-    async def _generated(self, order: Order) -> tuple[Picture, GeneratedImage]:
+    async def _generated(self, order: Order) -> NewPicture:
         async with self.admission.place(order.owner):
             if self.paid_calls.closed:  # since this order began to wait
                 raise ShuttingDown
             await self.stores.require()
             model = self.models.paid_by(order.request.api_key)
             started = time.perf_counter()
-            answer = await _ask(model, order)
+            answer, request = await _ask(model, order)
             duration = round(time.perf_counter() - started, 3)
-        return await self._picture(order, answer, model.card, duration), answer
+        picture = await self._picture(order, answer, model.card, duration)
+        return NewPicture(picture=picture, answer=answer, request=request)
 
     async def _save(
         self, picture: Picture, data: bytes, settlement: Sequence[Operation], note: Sequence[Operation]
@@ -169,13 +171,14 @@ class MakePicture:
         )
 
 
-async def _ask(model: ImageModel, order: Order) -> GeneratedImage:
+async def _ask(model: ImageModel, order: Order) -> tuple[GeneratedImage, ImageRequest]:
+    """The answer, and to what."""
     try:
-        return await model.generate(order.request)
+        return await model.generate(order.request), order.request
     except UpstreamRejected as error:
         if order.fallback is None or error.details.get("reason") != "thought_signature":
             raise
-        return await model.generate(order.fallback)
+        return await model.generate(order.fallback), order.fallback
 
 
 def _counted(usage: Usage) -> dict[str, int]:
