@@ -210,3 +210,13 @@ async def test_an_answer_without_parts_is_not_replayed_as_an_empty_turn(open_lab
     await chats.say(chat, "now blue")
 
     assert pictures(only_turn(chats.lab.model.requests[-1])) == [png("a cat")]
+
+
+async def test_an_answer_that_complains_of_a_signature_may_be_billed_so_nothing_is_asked_again(
+    chats: Chats, chat: str
+) -> None:
+    chats.lab.model.then(UpstreamRejected(upstream_code="MISSING_THOUGHT_SIGNATURE", reason="thought_signature"))
+    with pytest.raises(UpstreamRejected):
+        await chats.say(chat, "now at night")
+
+    assert len(chats.lab.model.requests) == 3

@@ -176,7 +176,9 @@ async def _ask(model: ImageModel, order: Order) -> tuple[GeneratedImage, ImageRe
     try:
         return await model.generate(order.request), order.request
     except UpstreamRejected as error:
-        if order.fallback is None or error.details.get("reason") != "thought_signature":
+        # Only what was refused outright (status 400) costs nothing; an answer that complains of the same may be billed.
+        refused = error.details.get("reason") == "thought_signature" and "upstream_status" in error.details
+        if order.fallback is None or not refused:
             raise
         return await model.generate(order.fallback), order.fallback
 
