@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
-LOCKED := $(INSTALL) --require-hashes --only-binary :all:
+# The lock names every package, so nothing is looked up: what appeared since it was written cannot get in the way.
+LOCKED := $(INSTALL) --require-hashes --no-deps --only-binary :all:
 PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 PYTEST := $(BIN)/pytest --numprocesses auto --dist worksteal
 
@@ -28,6 +29,7 @@ check: $(DEV)  ## Lint, check format, types and layers, audit the locked package
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pip --disable-pip-version-check check
 	@$(BIN)/python .ci/audit.py
 
 contracts: $(DEV)  ## Run what every port promises on every adapter, and show the table
