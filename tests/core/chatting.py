@@ -10,7 +10,6 @@ from nano_banana_lab.core.chat.recall import Recall
 from nano_banana_lab.core.chat.send_message import Message, Reply, SendMessage
 from nano_banana_lab.core.generation.generated_image import GeneratedImage
 from nano_banana_lab.core.generation.image_request import PicturePart, TextPart, Turn
-from nano_banana_lab.core.generation.input_pictures import LoadPictures
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.shared.secrets import ApiKey
@@ -28,14 +27,14 @@ class Chats:
     ttl_seconds: float = A_DAY
 
     def __post_init__(self) -> None:
-        lab, make_picture = self.lab, self.lab.generate_image.make_picture
+        lab, make_picture = self.lab, self.lab.make_picture
         self.sessions = ChatSessions(
             key_values=lab.key_values, blobs=lab.blobs, clock=lab.clock, ttl_seconds=self.ttl_seconds
         )
         self.send = SendMessage(
             sessions=self.sessions,
             recall=Recall(blobs=lab.blobs, tools=lab.tools),
-            load_pictures=LoadPictures(find=lab.find, blobs=lab.blobs, tools=lab.tools),
+            load_pictures=lab.load_pictures,
             make_picture=make_picture,
             models=make_picture.models,
             key_values=lab.key_values,

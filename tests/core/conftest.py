@@ -10,8 +10,10 @@ from nano_banana_lab.adapters.memory.blob_store import MemoryBlobStore
 from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
 from nano_banana_lab.adapters.pillow.picture_tools import PillowPictureTools
 from nano_banana_lab.core.generation.admission import Admission
-from nano_banana_lab.core.generation.generate_image import GenerateImage
+from nano_banana_lab.core.generation.commission import CarryOut
+from nano_banana_lab.core.generation.generate_image import generate_image
 from nano_banana_lab.core.generation.image_request import ImageSettings
+from nano_banana_lab.core.generation.input_pictures import LoadPictures
 from nano_banana_lab.core.generation.make_picture import MakePicture, NewPicture
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
@@ -64,18 +66,18 @@ class Lab:
         self.thumbnail = Thumbnail(blobs=self.blobs, key_values=self.key_values, tools=self.tools)
         self.reindex = Reindex(blobs=self.blobs, key_values=self.key_values)
         self.delete = DeletePictures(key_values=self.key_values, blobs=self.blobs, find=self.find, clock=self.clock)
-        self.generate_image = GenerateImage(
-            make_picture=MakePicture(
-                models=ImageModels(default=self.model, keyed=self.keyed),
-                tools=self.tools,
-                keep=self.keep,
-                stores=StoreWatch(self.key_values, self.blobs),
-                trial=Trial(ledger=self.ledger, renew_after=self.renew_after),
-                admission=self.admission,
-                paid_calls=self.paid_calls,
-                clock=self.clock,
-            )
+        self.make_picture = MakePicture(
+            models=ImageModels(default=self.model, keyed=self.keyed),
+            tools=self.tools,
+            keep=self.keep,
+            stores=StoreWatch(self.key_values, self.blobs),
+            trial=Trial(ledger=self.ledger, renew_after=self.renew_after),
+            admission=self.admission,
+            paid_calls=self.paid_calls,
+            clock=self.clock,
         )
+        self.load_pictures = LoadPictures(find=self.find, blobs=self.blobs, tools=self.tools)
+        self.carry_out = CarryOut(load_pictures=self.load_pictures, make_picture=self.make_picture)
 
     async def generate(
         self,
@@ -87,7 +89,8 @@ class Lab:
         **settings: Any,
     ) -> NewPicture:
         caller = Caller(owner=owner, api_key=api_key)
-        return await self.generate_image(caller, prompt, ImageSettings(**settings), include_thinking=include_thinking)
+        commission = generate_image(prompt, ImageSettings(**settings), include_thinking=include_thinking)
+        return await self.carry_out(caller, commission)
 
     def picture(self, prompt: str = "a corgi", *, owner: OwnerId = ALICE, **facts: Any) -> Picture:
         """A record that is not kept yet, made now."""

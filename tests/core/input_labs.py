@@ -1,11 +1,10 @@
 """The use cases that take pictures, on the lab in memory."""
 
 import io
-from typing import Any
 
 from PIL import Image
 
-from nano_banana_lab.core.generation.input_pictures import LoadPictures, SentPicture
+from nano_banana_lab.core.generation.input_pictures import SentPicture
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.testing.scripted_image_model import striped_png
@@ -25,12 +24,3 @@ def photo(format: str = "JPEG", *, orientation: int | None = None) -> bytes:
         exif[0x0112] = orientation
     Image.linear_gradient("L").resize((40, 30)).convert("RGB").save(file, format, exif=exif)
     return file.getvalue()
-
-
-def loading(lab: Any) -> LoadPictures:
-    return LoadPictures(find=lab.find, blobs=lab.blobs, tools=lab.tools)
-
-
-def making(use_case: Any, lab: Any) -> Any:
-    """The use case, with all that it needs."""
-    return use_case(load_pictures=loading(lab), make_picture=lab.generate_image.make_picture)

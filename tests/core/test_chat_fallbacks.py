@@ -49,8 +49,9 @@ async def test_with_another_key_the_last_picture_is_the_users_own(chats: Chats, 
     await chats.say(chat, "now at night", key="callers-own")
 
     turn = only_turn(chats.lab.keyed.requests[0])
+    _, picture = await blobs_of(chats, chat, 1)
     assert texts(turn) == [TOLD_BOTH, "now at night"]
-    assert turn.parts[1] == PicturePart(data=png("blue"), mime_type="image/png")
+    assert turn.parts[1] == PicturePart(data=png("blue"), mime_type="image/png", key=picture)
 
 
 @pytest.mark.parametrize("key", [None, "yet-another"])
@@ -62,14 +63,15 @@ async def test_what_another_key_made_is_not_replayed_to_any_other(chats: Chats, 
     assert len(texts(only_turn(request))[0].splitlines()) == 1 + 3 * 2
 
 
-async def test_with_the_same_key_again_it_is_replayed(chats: Chats, chat: str) -> None:
+async def test_with_the_same_key_again_it_is_replayed_with_the_picture_that_went_along(chats: Chats, chat: str) -> None:
     chats.lab.keyed.then(signed("night"))
     await chats.say(chat, "now at night", key="callers-own")
     await chats.say(chat, "now by day", key="callers-own")
 
     first, model, last = chats.lab.keyed.requests[-1].turns
     assert (texts(first), texts(last)) == ([TOLD_BOTH, "now at night"], ["now by day"])
-    assert pictures(first) == []  # the model's turn shows a newer one
+    assert pictures(first) == [png("blue")]
+    assert first.parts[0] == TextPart(text=TOLD_BOTH)  # in front of the picture, as it was then
     assert model.parts == signed("night").parts
 
 
@@ -158,7 +160,8 @@ async def test_when_the_model_refuses_its_own_parts_it_is_asked_once_more_and_ch
 
     refused, accepted = chats.lab.model.requests[2:]
     assert len(refused.turns) == 5
-    assert only_turn(accepted).parts[1] == PicturePart(data=png("blue"), mime_type="image/png")  # unsigned
+    _, blue = await blobs_of(chats, chat, 1)
+    assert only_turn(accepted).parts[1] == PicturePart(data=png("blue"), mime_type="image/png", key=blue)  # unsigned
     assert reply.message_count == 6
     assert (await chats.lab.usage(ALICE)).points == 3
     assert accepted.settings == refused.settings
@@ -220,3 +223,13 @@ async def test_an_answer_that_complains_of_a_signature_may_be_billed_so_nothing_
         await chats.say(chat, "now at night")
 
     assert len(chats.lab.model.requests) == 3
+
+
+async def test_the_picture_that_went_along_leaves_the_chat_with_the_history(chats: Chats, chat: str) -> None:
+    blue = (await chats.read(chat)).exchanges[-1]
+    await chats.say(chat, "now at night", key="callers-own")
+    await chats.lab.delete(ALICE, [blue.picture_id])
+    await chats.say(chat, "now by day", key="callers-own")
+
+    first, _, _ = chats.lab.keyed.requests[-1].turns
+    assert (pictures(first), len(await chats.parts_kept())) == ([], 4)

@@ -202,3 +202,17 @@ async def test_a_removal_that_was_cut_short_is_finished_later(lab: Any, unreliab
 
     assert await shaken.sessions.remove_leftovers() == 2
     assert await chats.parts_kept() == []
+
+
+async def test_what_is_left_of_chats_after_the_index_was_lost_is_found_and_removed(open_lab: Any, lab: Any) -> None:
+    lost = Chats(lab=lab, ttl_seconds=TTL)
+    await lost.say(await lost.begin())
+    rebuilt = open_lab(blobs=lab.blobs, clock=lab.clock)
+    chats = Chats(lab=rebuilt, ttl_seconds=TTL)
+    living = await chats.begin()
+    await chats.say(living)
+    await chats.sessions.find_leftovers()
+    lab.clock.advance(A_MOMENT)
+
+    assert await chats.sessions.remove_leftovers() == 1
+    assert [living in key for key in await chats.parts_kept()] == [True]

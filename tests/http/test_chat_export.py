@@ -32,9 +32,9 @@ async def test_people_get_markdown_in_which_nothing_said_is_a_heading(chat: Chat
     assert response.text.splitlines() == [
         "# a corgi # in a teacup", "", "Begun 2026-11-22 12:00 UTC.", "",
         "## User", "", "> a corgi", "> # in a teacup", "",
-        "## Assistant", "", "> Here.", "", f"![Picture {first['id']}]({first['url']})", "",
+        "## Assistant", "", "> Here.", "", f"![Picture {first['id']}](http://lab.test{first['url']})", "",
         "## User", "", "> bluer", "",
-        "## Assistant", "", f"![Picture {second['id']}]({second['url']})",
+        "## Assistant", "", f"![Picture {second['id']}](http://lab.test{second['url']})",
     ]  # fmt: skip
 
 

@@ -26,8 +26,18 @@ DATA = png("~~~???>>>~~~")
         f"data:image/png;base64,{encoded(DATA)}",
         f"DATA:image/gif;charset=utf-8;BASE64,{encoded(DATA)}",
         f"data:;base64,{encoded(DATA).rstrip('=')}",
+        base64.encodebytes(DATA).decode().replace("\n", "\r\n"),
     ],
-    ids=["standard", "url-safe", "unpadded", "url-safe unpadded", "data url", "odd data url", "bare data url"],
+    ids=[
+        "standard",
+        "url-safe",
+        "unpadded",
+        "url-safe unpadded",
+        "data url",
+        "odd data url",
+        "bare data url",
+        "in lines",
+    ],
 )
 async def test_base64_is_read_in_every_spelling(service: Any, text: str) -> None:
     response = await service.client.post(PATH, json={"images": [{"data": text, "mime_type": "x/y"}, entry("two")]})
@@ -48,7 +58,7 @@ async def test_a_large_picture_is_read_as_well(service: Any) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "AAA\n", "AA AA", " AAAA", "AAAA ", "A", "AAAAA", "AA=", "A===", "AAAA=", "AAAA==", "AAAA====", "AA==AAAA",
+        "AAA\t", "AA AA", " AAAA", "AAAA ", "A", "AAAAA", "AA=", "A===", "AAAA=", "AAAA==", "AAAA====", "AA==AAAA",
         "=AAA", "AA=A", "====", "A+A-", "A/A_", "ÄÄÄÄ", "柯基犬猫", "AA\x00A", "AAA%3D", "data:", "data:,AAAA",
         "data:image/png,AAAA", "data:image/png;base64", "data:image/png;base64,AA AA", "data:image/png;base64;x=1,AAAA",
         "data:image/png;base64,data:image/png;base64,AAAA", "https://example.org/a.png", "file:///etc/passwd",
@@ -84,7 +94,9 @@ def test_whatever_is_decoded_is_what_base64_means(text: str) -> None:
         data = decode_picture(text)
     except (binascii.Error, ValueError):
         return
-    letters = text.rpartition(",")[2].rstrip("=").translate(str.maketrans("-_", "+/"))
+    letters = (
+        text.rpartition(",")[2].replace("\n", "").replace("\r", "").rstrip("=").translate(str.maketrans("-_", "+/"))
+    )
 
     assert len(base64.b64encode(data).decode().rstrip("=")) == len(letters)
     assert base64.b64encode(data).decode()[: len(letters) - 1] == letters[:-1]  # the last may have idle bits
@@ -168,6 +180,14 @@ async def test_two_request_parts_are_one_too_many(refusing: Any, wrong_fields: A
 
 async def test_what_stands_before_and_behind_a_form_is_passed_over(service: Any) -> None:
     sent = multipart(b"hello\r\n" + part(b"images", png("1")) + part(b"images", png("2")) + b"--b--\r\nbye\r\n--b--")
+    response = await service.client.post(PATH, **sent)
+
+    assert (response.status_code, seen(service)) == (200, [png("1"), png("2")])
+
+
+async def test_a_file_name_in_another_charset_does_not_spoil_the_form(service: Any) -> None:
+    name = b'; filename="\xe4\xd6.png"'
+    sent = multipart(part(b"images", png("1"), name) + part(b"images", png("2")) + b"--b--")
     response = await service.client.post(PATH, **sent)
 
     assert (response.status_code, seen(service)) == (200, [png("1"), png("2")])

@@ -8,7 +8,8 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from nano_banana_lab.core.generation.blend_images import BlendImages
+from nano_banana_lab.core.generation.blend_images import blend_images
+from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.image_request import ImageSettings
 from nano_banana_lab.core.generation.input_pictures import MAX_PICTURES, InputPicture, check_count
 from nano_banana_lab.core.identity.caller import Caller
@@ -61,13 +62,13 @@ class BlendController(Controller):
         request: LabRequest,
         data: JSONBody[BlendBody],
         caller: NamedDependency[Caller],
-        blend_images: FromDishka[BlendImages],
+        carry_out: FromDishka[CarryOut],
         urls: FromDishka[PictureUrls],
     ) -> GeneratedBody:
         """PNG, JPEG and WebP, up to 20 MiB each. They reach the model byte for byte, unless EXIF says they must be turned."""
         inputs = await _inputs(data, (await request.parts()).every("images"))
-        made = await blend_images(caller, inputs, data.settings, prompt=text_or_none(data.blend_prompt))
-        return GeneratedBody.of(made, urls)
+        commission = blend_images(inputs, data.settings, prompt=text_or_none(data.blend_prompt))
+        return GeneratedBody.of(await carry_out(caller, commission), urls)
 
 
 async def _inputs(data: BlendBody, sent: list[FormPart]) -> list[InputPicture]:

@@ -43,6 +43,7 @@ from nano_banana_lab.http.chat_bodies import (
 )
 from nano_banana_lab.http.generated import PICTURE_PROBLEMS
 from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
+from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_inputs import PictureEntry, pictures_of
 from nano_banana_lab.http.picture_urls import PictureUrls
@@ -186,6 +187,7 @@ class ChatController(Controller):
     )
     async def export(
         self,
+        request: LabRequest,
         session_id: FromPath[str],
         caller: NamedDependency[Caller],
         sessions: FromDishka[ChatSessions],
@@ -195,7 +197,8 @@ class ChatController(Controller):
         """Pictures are linked, not included."""
         conversation, _ = await sessions.one(caller.owner, session_id)
         if format is ExportFormat.MARKDOWN:
-            return _file(await view.markdown(conversation), f"chat-{session_id}.md", MARKDOWN)
+            text = await view.markdown(conversation, base_url=str(request.base_url))
+            return _file(text, f"chat-{session_id}.md", MARKDOWN)
         return _file(await view.export(conversation), f"chat-{session_id}.json", "application/json")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal, Self
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -171,10 +172,11 @@ class ChatView:
             title=session.title,
         )
 
-    async def markdown(self, conversation: Conversation) -> str:
-        """The chat as it is kept by people."""
+    async def markdown(self, conversation: Conversation, *, base_url: str) -> str:
+        """The chat as it is kept by people, who open it far from here: its links are whole, from `base_url` on."""
         pictures = await self._pictures(conversation)
-        return as_markdown(conversation, {each: self.urls.of(picture) for each, picture in pictures.items()})
+        links = {each: urljoin(base_url, self.urls.of(picture)) for each, picture in pictures.items()}
+        return as_markdown(conversation, links)
 
     async def _pictures(self, conversation: Conversation) -> Mapping[str, Picture]:
         ids = [exchange.picture_id for exchange in conversation.exchanges]

@@ -53,7 +53,9 @@ async def read_form(body: bytes, boundary: str) -> Form:
 
 def _read(body: bytes, boundary: str) -> Form:
     try:
-        with PushMultipartParser(boundary.encode("latin-1"), max_segment_count=MAX_PARTS) as parser:
+        with PushMultipartParser(
+            boundary.encode("latin-1"), max_segment_count=MAX_PARTS, header_charset="latin-1"
+        ) as parser:
             return Form(parts=tuple(part for part in _parts(parser, body) if part.filename != "" or part.data))
     except MultipartError as error:
         raise ValidationFailed.of("body", "invalid_form") from error
@@ -68,4 +70,9 @@ def _parts(parser: PushMultipartParser, body: bytes) -> Iterator[FormPart]:
         elif event is not None:
             content = event  # the body is parsed as a whole, so this is all of the part
         elif part is not None:
-            yield FormPart(name=part.name or "", data=bytes(content), filename=part.filename)
+            yield FormPart(name=_utf8(part.name) or "", data=bytes(content), filename=_utf8(part.filename))
+
+
+def _utf8(text: str | None) -> str | None:
+    """Names are in UTF-8 (RFC 7578 section 5.1); a name in another charset costs only its own letters."""
+    return text and text.encode("latin-1").decode(errors="replace")

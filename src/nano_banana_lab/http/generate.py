@@ -8,8 +8,9 @@ from litestar import Controller, Request, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
+from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.estimate_cost import CostEstimate, estimate_cost
-from nano_banana_lab.core.generation.generate_image import GenerateImage
+from nano_banana_lab.core.generation.generate_image import generate_image
 from nano_banana_lab.core.generation.image_request import ImageSettings, Resolution
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.history.picture import Mode
@@ -67,12 +68,12 @@ class GenerateController(Controller):
         self,
         data: JSONBody[GenerateBody],
         caller: NamedDependency[Caller],
-        generate_image: FromDishka[GenerateImage],
+        carry_out: FromDishka[CarryOut],
         urls: FromDishka[PictureUrls],
     ) -> GeneratedBody:
         """Takes 20 to 150 seconds with a real model. The picture is kept even when the client hangs up meanwhile."""
-        made = await generate_image(caller, data.prompt, data.settings, include_thinking=data.include_thinking)
-        return GeneratedBody.of(made, urls)
+        commission = generate_image(data.prompt, data.settings, include_thinking=data.include_thinking)
+        return GeneratedBody.of(await carry_out(caller, commission), urls)
 
     @post(
         "/estimate",

@@ -69,14 +69,14 @@ async def _from_base64(text: str, field: str) -> bytes:
 def decode_picture(text: str) -> bytes:
     """The bytes that base64, or a data URL with base64, stands for.
 
-    Strictly: one alphabet (RFC 4648 sections 4 and 5), the right padding or none, and nothing else, not even white space.
-    Raises ValueError.
+    Strictly: one alphabet (RFC 4648 sections 4 and 5), the right padding or none, and nothing else but line breaks,
+    which many tools put in (RFC 2045). Raises ValueError.
     """
     if text[:5].lower() == "data:":
         head, comma, text = text.partition(",")
         if not (comma and head.lower().endswith(";base64")):
             raise ValueError("a data URL without base64")
-    encoded = text.encode("ascii")
+    encoded = text.encode("ascii").translate(None, b"\r\n")
     if b"-" in encoded or b"_" in encoded:
         if b"+" in encoded or b"/" in encoded:
             raise ValueError("two alphabets at once")

@@ -8,9 +8,10 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
+from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.image_request import ImageSettings
 from nano_banana_lab.core.generation.make_picture import NewPicture
-from nano_banana_lab.core.generation.search_and_generate import SearchAndGenerate
+from nano_banana_lab.core.generation.search_and_generate import search_and_generate
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.generated import GENERATION_PROBLEMS, GeneratedBody, text_or_none
@@ -68,10 +69,10 @@ class SearchController(Controller):
         self,
         data: JSONBody[SearchBody],
         caller: NamedDependency[Caller],
-        search_and_generate: FromDishka[SearchAndGenerate],
+        carry_out: FromDishka[CarryOut],
         urls: FromDishka[PictureUrls],
     ) -> SearchedBody:
         """The model searches with Google first. What it found is for the caller alone, here and in the history."""
         context = text_or_none(data.search_context)
-        made = await search_and_generate(caller, data.prompt, data.settings, search_context=context)
-        return SearchedBody.of(made, urls)
+        commission = search_and_generate(data.prompt, data.settings, search_context=context)
+        return SearchedBody.of(await carry_out(caller, commission), urls)

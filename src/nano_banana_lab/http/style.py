@@ -8,9 +8,10 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
+from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.image_request import ImageSettings
 from nano_banana_lab.core.generation.input_pictures import InputPicture, SentPicture, StoredPicture
-from nano_banana_lab.core.generation.transfer_style import TransferStyle
+from nano_banana_lab.core.generation.transfer_style import transfer_style
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.http import examples
@@ -64,7 +65,7 @@ class StyleController(Controller):
         request: LabRequest,
         data: JSONBody[StyleBody],
         caller: NamedDependency[Caller],
-        transfer_style: FromDishka[TransferStyle],
+        carry_out: FromDishka[CarryOut],
         urls: FromDishka[PictureUrls],
     ) -> GeneratedBody:
         """Exactly one content picture, and a `style_prompt`, a style picture, or both."""
@@ -74,8 +75,8 @@ class StyleController(Controller):
         if content is None:
             raise _not_one("content_image")
         prompt = text_or_none(data.style_prompt)
-        made = await transfer_style(caller, content, data.settings, style=style, prompt=prompt)
-        return GeneratedBody.of(made, urls)
+        commission = transfer_style(content, data.settings, style=style, prompt=prompt)
+        return GeneratedBody.of(await carry_out(caller, commission), urls)
 
 
 async def _picture(

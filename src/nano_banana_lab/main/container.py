@@ -16,16 +16,13 @@ from nano_banana_lab.core.chat.chat_sessions import ChatSessions
 from nano_banana_lab.core.chat.recall import Recall
 from nano_banana_lab.core.chat.send_message import SendMessage
 from nano_banana_lab.core.generation.admission import Admission
-from nano_banana_lab.core.generation.blend_images import BlendImages
-from nano_banana_lab.core.generation.generate_image import GenerateImage
+from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.image_request import Resolution
 from nano_banana_lab.core.generation.input_pictures import LoadPictures
 from nano_banana_lab.core.generation.make_picture import MakePicture
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.generation.ports import ImageModel
-from nano_banana_lab.core.generation.search_and_generate import SearchAndGenerate
-from nano_banana_lab.core.generation.transfer_style import TransferStyle
 from nano_banana_lab.core.history.delete_pictures import DeletePictures
 from nano_banana_lab.core.history.find_pictures import FindPictures
 from nano_banana_lab.core.history.keep_picture import KeepPicture
@@ -218,9 +215,7 @@ class UseCases(Provider):
 
     settings = from_context(Settings)
     clock = provide(SystemClock, provides=Clock)
-    generation = provide_all(
-        PaidCalls, MakePicture, LoadPictures, GenerateImage, SearchAndGenerate, BlendImages, TransferStyle
-    )
+    generation = provide_all(PaidCalls, MakePicture, LoadPictures, CarryOut)
     chat = provide_all(Recall, SendMessage)
     quota = provide_all(ReadUsage, Ledger, ResetQuota)
     history = provide_all(KeepPicture, UploadPicture, FindPictures, Statistics, Thumbnail, DeletePictures, Reindex)

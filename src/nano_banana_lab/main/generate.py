@@ -11,7 +11,8 @@ from dishka import AsyncContainer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from nano_banana_lab.core.generation.generate_image import GenerateImage
+from nano_banana_lab.core.generation.commission import CarryOut
+from nano_banana_lab.core.generation.generate_image import generate_image
 from nano_banana_lab.core.generation.image_request import ImageSettings
 from nano_banana_lab.core.generation.make_picture import NewPicture
 from nano_banana_lab.core.identity.caller import Caller
@@ -21,15 +22,15 @@ from nano_banana_lab.core.shared.ids import ANONYMOUS
 async def generate(container: AsyncContainer, prompt: str, output: Path | None, look: Mapping[str, str]) -> int:
     """Make the picture and write its untouched bytes to `output`.
 
-    Raises what `GenerateImage` raises, and `click.ClickException` where nothing can be written.
+    Raises what `CarryOut` raises, and `click.ClickException` where nothing can be written.
     """
     if output is not None and not output.parent.is_dir():
         raise click.ClickException(f"There is no folder {output.parent}.")  # before anything is paid
-    generate_image = await container.get(GenerateImage)
-    settings = msgspec.convert(look, ImageSettings)
+    carry_out, settings = await container.get(CarryOut), msgspec.convert(look, ImageSettings)
+    commission = generate_image(prompt, settings)
     with _progress() as progress:
         progress.add_task(f"Making a {settings.resolution} picture")
-        made = await generate_image(Caller(owner=ANONYMOUS), prompt, settings)
+        made = await carry_out(Caller(owner=ANONYMOUS), commission)
     path = output or Path(made.picture.filename)
     try:
         await asyncio.to_thread(path.write_bytes, made.answer.data)

@@ -16,6 +16,7 @@ from nano_banana_lab.core.chat.conversation import (
 )
 from nano_banana_lab.core.chat.keys import (
     LEFTOVERS,
+    PARTS,
     busy_key,
     chat_of,
     conversation_key,
@@ -137,6 +138,19 @@ class ChatSessions:
             for entry in page.entries:
                 removed += await self._remove_parts(entry)
         return removed
+
+    async def find_leftovers(self) -> None:
+        """Mark the parts of chats that nothing speaks of any more, because the key-value store was lost, for removal."""
+        seen = set[str]()
+        async for info in self.blobs.list(PARTS):
+            owner, chat = chat_of(info.key.removeprefix(PARTS))
+            if leftover(owner, chat) not in seen:
+                seen.add(leftover(owner, chat))
+                await self._mark_unless_known(owner, chat)
+
+    async def _mark_unless_known(self, owner: OwnerId, chat: str) -> None:
+        if not any(await self.key_values.get_many([conversation_key(owner, chat), busy_key(owner, chat)])):
+            await self.key_values.commit(self._parts_go_in(0, owner, chat))
 
     async def _remove_parts(self, entry: Entry) -> bool:
         """Unless the chat is alive, or an answer to it under way may still be storing parts. Says whether they are gone."""

@@ -17,8 +17,8 @@ from nano_banana_lab.core.chat.conversation import (
 )
 from nano_banana_lab.core.chat.keys import parts_key
 from nano_banana_lab.core.generation.generated_image import GeneratedImage
-from nano_banana_lab.core.generation.image_request import Part, PicturePart, TextPart
-from nano_banana_lab.core.generation.input_pictures import InputPicture, StoredPicture
+from nano_banana_lab.core.generation.image_request import ImageRequest, PicturePart
+from nano_banana_lab.core.generation.input_pictures import InputPicture, SentPicture
 from nano_banana_lab.core.generation.make_picture import NewPicture
 from nano_banana_lab.core.history.picture import Picture
 from nano_banana_lab.core.shared.clock import from_milliseconds, milliseconds
@@ -34,7 +34,7 @@ class KeepExchange:
     """One message of one chat, ready to be noted once its picture has come.
 
     `conversation` is what the chat was when the message began, `kept_as` the bytes it was kept as then.
-    `said` are the parts of the message as the model gets them, the pictures of `given` first.
+    `given` are the pictures that came with it.
     """
 
     sessions: ChatSessions
@@ -43,7 +43,6 @@ class KeepExchange:
     kept_as: bytes
     message: str
     given: tuple[InputPicture, ...]
-    said: tuple[Part, ...]
     sent_at: datetime
     route: str
 
@@ -53,7 +52,8 @@ class KeepExchange:
         Raises `StoreUnavailable`.
         """
         exchange = self._exchange(made)
-        parts = encode_parts(ExchangeParts(user=self._user_parts(), model=_model_parts(made.answer, made.picture)))
+        user, model = self._user_parts(made.request), _model_parts(made.answer, made.picture)
+        parts = encode_parts(ExchangeParts(user=user, model=model))
         await insist(lambda: self.blobs.put(exchange.parts_key, parts, content_type=PARTS_TYPE))
         return self.sessions.keeping(self.conversation.continued(exchange), replacing=self.kept_as)
 
@@ -97,18 +97,24 @@ class KeepExchange:
             parts_key=parts_key(session.owner, session.id, picture.id),
         )
 
-    def _user_parts(self) -> tuple[KeptPart, ...]:
-        """A picture that the owner has in the lab is not kept a second time."""
-        pictures = [part for part in self.said if isinstance(part, PicturePart)]
-        kept = [_referred(part, given) for part, given in zip(pictures, self.given, strict=True)]
-        return (*kept, *(part for part in self.said if isinstance(part, TextPart)))
+    def _user_parts(self, asked: ImageRequest) -> tuple[KeptPart, ...]:
+        """What the user's turn showed, and the message; what it told of earlier exchanges is told anew each time.
+
+        A picture that the owner has in the lab is not kept a second time, and one that was sent as it came: turned once more
+        whenever it is shown, because a turned copy can be several times as large.
+        """
+        *before, message = asked.turns[-1].parts
+        as_sent = iter([each for each in self.given if isinstance(each, SentPicture)])
+        pictures = [part for part in before if isinstance(part, PicturePart)]
+        return (*(_referred(part) or _kept(part, next(as_sent)) for part in pictures), message)
 
 
-def _referred(part: PicturePart, given: InputPicture) -> KeptPart:
-    """As it was given: turned once more whenever it is shown, because a turned copy can be several times as large."""
-    if isinstance(given, StoredPicture):
-        return PartReference(key=given.key, mime_type=part.mime_type)
-    return PicturePart(data=given.data, mime_type=part.mime_type)
+def _referred(part: PicturePart) -> PartReference | None:
+    return PartReference(key=part.key, mime_type=part.mime_type) if part.key else None
+
+
+def _kept(part: PicturePart, sent: SentPicture) -> PicturePart:
+    return PicturePart(data=sent.data, mime_type=part.mime_type)
 
 
 def _model_parts(answer: GeneratedImage, picture: Picture) -> tuple[KeptPart, ...]:

@@ -35,8 +35,8 @@ def leftover(owner: OwnerId, id: str) -> str:
 
 
 def chat_of(leftover: str) -> tuple[OwnerId, str]:
-    """The inverse: whose chat, and its id."""
-    owner, _, session_id = leftover.partition("/")
+    """The inverse: whose chat, and its id; also of a path that goes on behind that."""
+    owner, session_id = (*leftover.split("/"), "")[:2]
     return OwnerId(owner), session_id
 
 

@@ -56,7 +56,7 @@ class Recall:
             exchange=exchange,
             user=tuple(part for part in user if part is not None),  # what the user sent is nobody's signature
             model=tuple(part for part in model if part is not None),
-            picture=msgspec.structs.replace(picture, signature=None) if picture else await self._picture(exchange),
+            picture=_unsigned(picture, exchange) if picture else await self._picture(exchange),
         )
 
     async def _part(self, part: KeptPart, *, upright: bool) -> Part | None:
@@ -68,6 +68,7 @@ class Recall:
                 data=await self.tools.upright(data) if upright else data,
                 mime_type=part.mime_type,
                 signature=part.signature,
+                key=part.key if upright else None,
             )
         except (BlobNotFound, InvalidImage):
             return None
@@ -75,6 +76,11 @@ class Recall:
     async def _picture(self, exchange: Exchange) -> PicturePart | None:
         try:
             data = await read_blob(self.blobs, exchange.picture_key)
-            return PicturePart(data=data, mime_type=(await self.tools.inspect(data)).mime_type)
+            mime_type = (await self.tools.inspect(data)).mime_type
+            return PicturePart(data=data, mime_type=mime_type, key=exchange.picture_key)
         except (BlobNotFound, InvalidImage):
             return None
+
+
+def _unsigned(picture: PicturePart, exchange: Exchange) -> PicturePart:
+    return msgspec.structs.replace(picture, signature=None, key=exchange.picture_key)

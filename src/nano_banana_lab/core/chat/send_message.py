@@ -14,12 +14,13 @@ from nano_banana_lab.core.chat.recall import Recall
 from nano_banana_lab.core.generation.image_request import (
     ImageRequest,
     ImageSettings,
+    Part,
     Resolution,
     SafetyLevel,
     TextPart,
 )
 from nano_banana_lab.core.generation.input_pictures import InputPicture, LoadPictures, check_count
-from nano_banana_lab.core.generation.make_picture import MakePicture, NewPicture, Order
+from nano_banana_lab.core.generation.make_picture import MakePicture, NewPicture, Order, Question
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.generation.prompt import checked_prompt
@@ -99,42 +100,49 @@ class SendMessage:
             kept_as=kept_as,
             message=message.text,
             given=message.pictures,
-            said=(*await self.load_pictures(caller.owner, message.pictures), TextPart(text=message.text)),
             sent_at=from_milliseconds(milliseconds(self.sessions.clock.now())),
             route=self._route(caller.api_key),
         )
         async with self.sessions.kept_alive(conversation.session, kept_as):
-            made = await self.make_picture(await self._order(caller, exchange, message))
+            made = await self.make_picture(self._order(caller, exchange, message))
         if made.noted:
             return Reply(made=made, message_count=conversation.session.message_count + 2)
         present = await exchange.after_all(made)
         return Reply(made=made, message_count=present.session.message_count)
 
-    async def _order(self, caller: Caller, exchange: KeepExchange, message: Message) -> Order:
+    def _order(self, caller: Caller, exchange: KeepExchange, message: Message) -> Order:
         session = exchange.conversation.session
-        replays = await self.recall(exchange.conversation.exchanges, route=exchange.route)
-        turns = compose(replays, exchange.said)
-        in_words = compose(replays, exchange.said, replaying=False)
         settings = ImageSettings(
             aspect_ratio=message.aspect_ratio or session.aspect_ratio,
             resolution=message.resolution,
             safety_level=message.safety_level,
         )
+        return Order(
+            caller=caller,
+            mode=Mode.CHAT,
+            prompt=message.text,
+            settings=settings,
+            question=lambda: self._question(caller, exchange, message, settings),
+            session_id=session.id,
+            note=exchange,
+        )
+
+    async def _question(
+        self, caller: Caller, exchange: KeepExchange, message: Message, settings: ImageSettings
+    ) -> Question:
+        pictures = await self.load_pictures(caller.owner, message.pictures)
+        said: tuple[Part, ...] = (*pictures, TextPart(text=message.text))
+        replays = await self.recall(exchange.conversation.exchanges, route=exchange.route)
         request = ImageRequest(
-            turns=turns,
+            turns=compose(replays, said),
             settings=settings,
             include_thinking=message.include_thinking,
             api_key=caller.api_key,
         )
-        return Order(
-            owner=caller.owner,
-            mode=Mode.CHAT,
-            prompt=message.text,
-            request=request,
-            fallback=msgspec.structs.replace(request, turns=in_words) if len(turns) > 1 else None,
-            session_id=session.id,
-            note=exchange,
-        )
+        if len(request.turns) == 1:
+            return Question(request=request)
+        in_words = compose(replays, said, replaying=False)
+        return Question(request=request, fallback=msgspec.structs.replace(request, turns=in_words))
 
     def _route(self, key: ApiKey | None) -> str:
         """By whom an answer is made: its signatures hold nowhere else (GEMINI.md section 3)."""

@@ -40,11 +40,15 @@ class TextPart(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
 
 
 class PicturePart(msgspec.Struct, frozen=True, kw_only=True, tag="picture"):
-    """A picture, byte for byte, with the model's `signature` when the model made it."""
+    """A picture, byte for byte, with the model's `signature` when the model made it.
+
+    `key` is where the lab keeps the picture, when it does; no model is told.
+    """
 
     data: bytes
     mime_type: str
     signature: bytes | None = None
+    key: str | None = None
 
 
 Part = TextPart | PicturePart

@@ -22,18 +22,18 @@ MAX_PICTURES = 14
 MAX_PICTURE_BYTES = 20 * 1024 * 1024
 """For each; a 4K picture that a model made has up to 20 MB and may be used again."""
 
-MAX_TOTAL_BYTES = 73 * 1024 * 1024
-"""For all of one request: in base64, with the rest of it, within the 100 MB that Google takes (GEMINI.md section 2)."""
+MAX_TOTAL_BYTES = 70 * 1024 * 1024
+"""For all of one request: in base64, with the rest of it, within the 100 million bytes that Google takes (GEMINI.md section 2)."""
 
 
-class StoredPicture(msgspec.Struct, frozen=True, kw_only=True):
+class StoredPicture(msgspec.Struct, frozen=True, kw_only=True, tag="stored"):
     """A picture that its owner has in the lab; `field` is where the request names it."""
 
     key: str
     field: str
 
 
-class SentPicture(msgspec.Struct, frozen=True, kw_only=True):
+class SentPicture(msgspec.Struct, frozen=True, kw_only=True, tag="sent"):
     """A picture that came with the request itself; `field` is where it stands there."""
 
     data: bytes
@@ -86,7 +86,8 @@ class LoadPictures:
         else:
             data = await self._read(given)
             facts = await self._of(given, self.tools.inspect(data))
-        return PicturePart(data=await self._of(given, self.tools.upright(data)), mime_type=facts.mime_type)
+        upright = await self._of(given, self.tools.upright(data))
+        return PicturePart(data=upright, mime_type=facts.mime_type, key=_key(given))
 
     async def _read(self, given: StoredPicture) -> bytes:
         try:
@@ -99,6 +100,10 @@ class LoadPictures:
             return await found
         except InvalidImage as error:
             raise InvalidImage(**error.details | {"field": given.field}) from error
+
+
+def _key(given: InputPicture) -> str | None:
+    return given.key if isinstance(given, StoredPicture) else None
 
 
 def _size(given: InputPicture, record: Picture | None) -> int:

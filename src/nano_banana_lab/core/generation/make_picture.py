@@ -12,7 +12,7 @@ import msgspec
 from nano_banana_lab.core.generation.admission import Admission
 from nano_banana_lab.core.generation.delivered_size import delivers
 from nano_banana_lab.core.generation.generated_image import GeneratedImage, Usage
-from nano_banana_lab.core.generation.image_request import ImageRequest
+from nano_banana_lab.core.generation.image_request import ImageRequest, ImageSettings
 from nano_banana_lab.core.generation.model_card import ModelCard
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls, ShuttingDown
@@ -21,20 +21,28 @@ from nano_banana_lab.core.history.keep_picture import KeepPicture
 from nano_banana_lab.core.history.keys import picture_key
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.history.ports import InvalidImage, PictureTools
+from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.quota.modes import quota_mode_of
 from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
-from nano_banana_lab.core.shared.ids import OwnerId, new_id
+from nano_banana_lab.core.shared.ids import new_id
 from nano_banana_lab.core.storage.operations import CommitRefused, Operation
 from nano_banana_lab.core.storage.store_watch import StoreWatch
 
 logger = logging.getLogger(__name__)
 
 
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model is asked; `fallback` instead when it does not accept its own earlier parts in `request`."""
+
+    request: ImageRequest
+    fallback: ImageRequest | None = None
+
+
 class NewPicture(msgspec.Struct, frozen=True, kw_only=True):
     """A picture just made: what is kept of it, and what the model said besides.
 
-    `request` is the one that was answered, the order's own or its fallback.
+    `request` is the one that was answered, the question's own or its fallback.
     `noted` is False when what the order's `note` wanted to commit was refused; the picture is kept and paid for all the same.
     """
 
@@ -51,15 +59,16 @@ Note = Callable[[NewPicture], Awaitable[Sequence[Operation]]]
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Who wants which picture; `prompt` is how the history shall call it.
 
-    `fallback` is sent instead when the model does not accept its own earlier parts in `request`.
+    `question` puts together what the model is asked, with these `settings` and the caller's key. It is called once the
+    picture is paid for and has its place: pictures are neither loaded nor decoded for whom the trial refuses or who waits.
     """
 
-    owner: OwnerId
+    caller: Caller
     mode: Mode
     prompt: str
-    request: ImageRequest
+    settings: ImageSettings
+    question: Callable[[], Awaitable[Question]]
     session_id: str | None = None
-    fallback: ImageRequest | None = None
     note: Note | None = None
 
 
@@ -83,28 +92,29 @@ class MakePicture:
         """Make the picture and keep it.
 
         Raises `ValidationFailed` for settings the model does not offer, `TrialRefused`, `Overloaded`, `ShuttingDown`,
-        `StoreUnavailable` before anything is paid when a store is down, and every `GenerationError`.
+        `StoreUnavailable` before anything is paid when a store is down, what the order's `question` raises,
+        and every `GenerationError`.
         """
-        self.models.paid_by(order.request.api_key).card.check(order.request.settings)
+        self.models.paid_by(order.caller.api_key).card.check(order.settings)
         return await self.paid_calls.run(self._to_the_end(order))
 
     async def _to_the_end(self, order: Order) -> NewPicture:
-        price = quota_mode_of(order.mode, order.request.settings.resolution)
-        own_key = order.request.api_key is not None
-        async with self.trial.picture(order.owner, price, own_key=own_key) as settlement:
+        price = quota_mode_of(order.mode, order.settings.resolution)
+        own_key = order.caller.api_key is not None
+        async with self.trial.picture(order.caller.owner, price, own_key=own_key) as settlement:
             made = await self._generated(order)
             note = await order.note(made) if order.note else ()
             noted = await self._save(made.picture, made.answer.data, settlement, note)
         return msgspec.structs.replace(made, noted=noted)
 
     async def _generated(self, order: Order) -> NewPicture:
-        async with self.admission.place(order.owner):
+        async with self.admission.place(order.caller.owner):
             if self.paid_calls.closed:  # since this order began to wait
                 raise ShuttingDown
             await self.stores.require()
-            model = self.models.paid_by(order.request.api_key)
+            model, question = self.models.paid_by(order.caller.api_key), await order.question()
             started = time.perf_counter()
-            answer, request = await _ask(model, order)
+            answer, request = await _ask(model, question)
             duration = round(time.perf_counter() - started, 3)
         picture = await self._picture(order, answer, model.card, duration)
         return NewPicture(picture=picture, answer=answer, request=request)
@@ -142,12 +152,12 @@ class MakePicture:
             facts = await self.tools.inspect(answer.data)
         except InvalidImage as error:
             raise NoImage(finish_reason=answer.finish_reason, text=answer.text) from error
-        picture_id, settings = new_id(), order.request.settings
+        picture_id, owner, settings = new_id(), order.caller.owner, order.settings
         created_at = from_milliseconds(milliseconds(self.clock.now()))
         return Picture(
             id=picture_id,
-            owner=order.owner,
-            key=picture_key(order.owner, created_at, picture_id, facts.mime_type),
+            owner=owner,
+            key=picture_key(owner, created_at, picture_id, facts.mime_type),
             prompt=order.prompt,
             mode=order.mode,
             aspect_ratio=settings.aspect_ratio,
@@ -171,16 +181,16 @@ class MakePicture:
         )
 
 
-async def _ask(model: ImageModel, order: Order) -> tuple[GeneratedImage, ImageRequest]:
+async def _ask(model: ImageModel, question: Question) -> tuple[GeneratedImage, ImageRequest]:
     """The answer, and to what."""
     try:
-        return await model.generate(order.request), order.request
+        return await model.generate(question.request), question.request
     except UpstreamRejected as error:
         # Only what was refused outright (status 400) costs nothing; an answer that complains of the same may be billed.
         refused = error.details.get("reason") == "thought_signature" and "upstream_status" in error.details
-        if order.fallback is None or not refused:
+        if question.fallback is None or not refused:
             raise
-        return await model.generate(order.fallback), order.fallback
+        return await model.generate(question.fallback), question.fallback
 
 
 def _counted(usage: Usage) -> dict[str, int]:
