@@ -1,0 +1,95 @@
+"""What tasks need from outside: a queue that carries names to workers, and a board on which events are posted."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from nano_banana_lab.core.shared.errors import LabError
+
+
+class QueueUnavailable(LabError):
+    """The queue, or the board of events, is unreachable or does not answer in time. Afterwards anything may have been done."""
+
+    code = "service_unavailable"
+    sentence = "The task queue is not available right now; please try again shortly."
+
+
+class QueueState(msgspec.Struct, frozen=True, kw_only=True):
+    """How busy a queue is: names that wait, names that are being run, and workers that gave a sign of life just now."""
+
+    waiting: int
+    running: int
+    workers: int
+
+
+class TaskQueue(Protocol):
+    """Carries names from whoever submits them to whichever worker has room, in this process or in another.
+
+    It only delivers names of 1 to 200 characters of printable ASCII; what a name stands for, and how far that has come,
+    is kept elsewhere. So a queue that forgets everything loses nothing: whoever knows what is unfinished submits it again.
+    MUST: a submitted name is delivered at least once, also when the worker that had it dies: then within 30 seconds
+    of a living worker being there (unless the queue lives in the memory of that very process).
+    MUST NOT deliver a name that waits already or is being run by a worker that is alive, however long that takes.
+    MUST: once a run has ended, the same name can be submitted again at once.
+    """
+
+    async def submit(self, names: Sequence[str]) -> None:
+        """Line the names up behind what waits already. One that waits or is being run stays as it is.
+
+        Raises `QueueUnavailable` within 5 seconds; then some of the names may be lined up.
+        """
+        ...
+
+    async def work(self, run: Callable[[str], Awaitable[None]], *, concurrency: int) -> None:
+        """Run what is delivered, up to `concurrency` names at once, until cancelled; survives every outage of the queue.
+
+        Takes names in the order in which they were submitted. A `run` that raises is logged, and its name is done all the same.
+        When cancelled it takes nothing more, waits for the runs under way and then ends; cancelled again, it cancels them.
+        """
+        ...
+
+    async def state(self) -> QueueState:
+        """How busy it is. Raises `QueueUnavailable` within 5 seconds."""
+        ...
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened. `id` is unique in its channel; `data` is JSON."""
+
+    id: str
+    name: str
+    data: bytes
+
+
+class EventBus(Protocol):
+    """Posts events by channel, for readers in every process of the lab, who come late, go away and come back.
+
+    MUST: all readers of a channel see all of its events in the same order, each once.
+    MUST: a reader that is slow, or gone, neither holds up nor costs anything but its own reading.
+    Channels are names as in `KeyValueStore`.
+    """
+
+    async def publish(self, channel: str, events: Sequence[tuple[str, bytes]], *, ttl: float) -> list[str]:
+        """Post events, each a name and its data, in this order and next to each other; their ids, which only ever grow.
+
+        The channel is forgotten `ttl` seconds after its last event. Ids grow also beyond that, and beyond a restart.
+        Raises `QueueUnavailable` within 5 seconds; then they may have been posted.
+        """
+        ...
+
+    async def read(self, channel: str, *, after: str | None = None, wait: float = 0, limit: int = 100) -> list[Event]:
+        """Up to `limit` (1..1000) events, oldest first: those behind the id `after`, whether it is there (any more) or not.
+
+        While there are none, waits up to `wait` seconds for the first one; empty when none came.
+        Raises ValueError for an `after` that `is_event_id` rejects, and `QueueUnavailable` within 5 seconds of an outage.
+        """
+        ...
+
+
+def is_event_id(text: str) -> bool:
+    """Whether `text` has the form of an id: milliseconds since the epoch and a number, joined by `-`, as in Redis Streams."""
+    milliseconds, dash, number = text.partition("-")
+    return all(
+        part.isascii() and part.isdecimal() and len(part) <= 19 and int(part) < 2**63 for part in (milliseconds, number)
+    ) and bool(dash)
