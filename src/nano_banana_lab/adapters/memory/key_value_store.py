@@ -1,11 +1,10 @@
 """The `KeyValueStore` in this process's memory: for tests, and for a lab that may forget."""
 
-import heapq
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
-from itertools import count as numbers
 
+from nano_banana_lab.adapters.memory.expiry import Expiry
 from nano_banana_lab.core.shared.clock import Clock, milliseconds
 from nano_banana_lab.core.storage.operations import (
     Add,
@@ -40,7 +39,7 @@ class MemoryKeyValueStore:
         self._values: dict[str, bytes] = {}
         self._counters: dict[str, dict[str, int]] = {}
         self._indexes: dict[str, _Index] = {}
-        self._expiry = _Expiry()
+        self._expiry = Expiry[_Place]()
 
     async def get(self, key: str) -> bytes | None:
         return (await self.get_many([key]))[0]
@@ -193,35 +192,6 @@ class _Index:
 
 
 _NO_INDEX = _Index()
-
-
-class _Expiry:
-    """When things expire. What expires next is found without looking at the rest."""
-
-    def __init__(self) -> None:
-        self._moments: dict[_Place, int] = {}
-        self._queue: list[tuple[int, int, _Place]] = []
-        self._order = numbers()
-
-    def set(self, place: _Place, moment: int | None) -> None:
-        if moment is None:
-            self._moments.pop(place, None)
-            return
-        self._moments[place] = moment
-        heapq.heappush(self._queue, (moment, next(self._order), place))
-        if len(self._queue) > 2 * len(self._moments) + 64:
-            self._queue = [(at, next(self._order), which) for which, at in self._moments.items()]
-            heapq.heapify(self._queue)
-
-    def due(self, now: int) -> list[_Place]:
-        """Take out what has expired by `now`."""
-        expired = []
-        while self._queue and self._queue[0][0] <= now:
-            moment, _, place = heapq.heappop(self._queue)
-            if self._moments.get(place) == moment:
-                del self._moments[place]
-                expired.append(place)
-        return expired
 
 
 def _range(entries: list[Entry], min_score: int | None, max_score: int | None) -> tuple[int, int]:
