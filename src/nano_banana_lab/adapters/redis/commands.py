@@ -72,10 +72,13 @@ class Commands:
     async def _send_once(self, command: tuple[Argument, ...], read_timeout: float | None) -> Any:
         """Send on a connection of the pool's; the client's own methods repeat what failed if it is set up to."""
         pool: Any = self._client.connection_pool
+        cancellations = _cancellations()
         connection = await pool.get_connection()
         try:
             await _reconnect_if_closed(connection)
             await connection.send_command(*command)
+            if _cancellations() > cancellations:
+                await _heed_cancellation(connection)
             return await connection.read_response(disable_decoding=True, timeout=read_timeout)
         finally:
             await pool.release(connection)
@@ -87,6 +90,18 @@ class Commands:
                 yield
         except (RedisError, OSError, TimeoutError) as error:
             raise self._unavailable() from error
+
+
+def _cancellations() -> int:
+    """How often the current task has been asked to end, by a deadline or for good."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+async def _heed_cancellation(connection: Any) -> None:
+    """What redis-py misses: before Python 3.12 its `asyncio.wait_for` now and then swallows a cancellation."""
+    await connection.disconnect(nowait=True)
+    raise asyncio.CancelledError
 
 
 async def _reconnect_if_closed(connection: Any) -> None:
