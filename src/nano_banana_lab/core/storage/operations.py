@@ -153,6 +153,12 @@ def check_names(names: Sequence[str]) -> None:
         check_name(name)
 
 
+def check_ttl(seconds: float) -> None:
+    """Raise ValueError unless things may have this time to live."""
+    if not 0.001 <= seconds <= 10 * 366 * 86400:
+        raise ValueError("a time to live must be between a millisecond and ten years")
+
+
 def check_page(index: str, limit: int, offset: int) -> None:
     """Raise ValueError unless `KeyValueStore.page` may be asked for this."""
     check_name(index)
@@ -172,8 +178,8 @@ def _target(operation: Operation) -> tuple[str, ...]:
 
 def _check_numbers(operation: Operation) -> None:
     ttl = getattr(operation, "ttl", None)
-    if ttl is not None and not 0.001 <= ttl <= 10 * 366 * 86400:
-        raise ValueError("a time to live must be between a millisecond and ten years")
+    if ttl is not None:
+        check_ttl(ttl)
     number = operation.amount if isinstance(operation, Add) else getattr(operation, "score", 0)
     if abs(number) > MAX_INTEGER:
         raise ValueError("an amount or score must stay within 2**53 - 1")

@@ -67,13 +67,16 @@ class EventBus(Protocol):
 
     MUST: all readers of a channel see all of its events in the same order, each once.
     MUST: a reader that is slow, or gone, neither holds up nor costs anything but its own reading.
-    Channels are names as in `KeyValueStore`.
+    MUST: data is read back byte for byte; it is the business of those who post and read that it is JSON.
+    Channels, and the names of events, are names as in `KeyValueStore`.
     """
 
     async def publish(self, channel: str, events: Sequence[tuple[str, bytes]], *, ttl: float) -> list[str]:
         """Post events, each a name and its data, in this order and next to each other; their ids, which only ever grow.
 
-        The channel is forgotten `ttl` seconds after its last event. Ids grow also beyond that, and beyond a restart.
+        The channel is forgotten `ttl` seconds after its last event, whatever earlier ones were given.
+        Ids grow also beyond that, and beyond a restart. Posting no events does nothing, and does not prolong a channel.
+        Raises ValueError for more than 1000 events, a bad name or a bad `ttl`, and then nothing is posted.
         Raises `QueueUnavailable` within 5 seconds; then they may have been posted.
         """
         ...
@@ -81,8 +84,10 @@ class EventBus(Protocol):
     async def read(self, channel: str, *, after: str | None = None, wait: float = 0, limit: int = 100) -> list[Event]:
         """Up to `limit` (1..1000) events, oldest first: those behind the id `after`, whether it is there (any more) or not.
 
-        While there are none, waits up to `wait` seconds for the first one; empty when none came.
-        Raises ValueError for an `after` that `is_event_id` rejects, and `QueueUnavailable` within 5 seconds of an outage.
+        While there are none, waits up to `wait` seconds for the first one, and returns at once when it is posted;
+        empty when none came.
+        Raises ValueError for an `after` that `is_event_id` rejects, a bad name or another `limit`,
+        and `QueueUnavailable` within 5 seconds of an outage, also while it waits.
         """
         ...
 
