@@ -82,7 +82,7 @@ def configure_logs(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=settings.least_level, force=True)
-    for chatty in ("botocore", "aiobotocore", "httpx2", "httpcore2", "google_genai", "PIL", "urllib3"):
+    for chatty in ("botocore", "aiobotocore", "httpx2", "httpcore2", "google_genai", "PIL", "urllib3", "docket"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(settings.least_level)))
 
 

@@ -16,7 +16,10 @@ class QueueUnavailable(LabError):
 
 
 class QueueState(msgspec.Struct, frozen=True, kw_only=True):
-    """How busy a queue is: names that wait, names that are being run, and workers that gave a sign of life just now."""
+    """How busy a queue is: names that wait, names that are being run, and workers that gave a sign of life just now.
+
+    What a dead worker left counts as being run until it is delivered anew. A worker that was cancelled no longer counts.
+    """
 
     waiting: int
     running: int
@@ -29,14 +32,17 @@ class TaskQueue(Protocol):
     It only delivers names of 1 to 200 characters of printable ASCII; what a name stands for, and how far that has come,
     is kept elsewhere. So a queue that forgets everything loses nothing: whoever knows what is unfinished submits it again.
     MUST: a submitted name is delivered at least once, also when the worker that had it dies: then within 30 seconds
-    of a living worker being there (unless the queue lives in the memory of that very process).
-    MUST NOT deliver a name that waits already or is being run by a worker that is alive, however long that takes.
-    MUST: once a run has ended, the same name can be submitted again at once.
+    of a living worker having room for it (unless the queue lives in the memory of that very process).
+    MUST NOT deliver a name that waits already or is being run by a worker that is alive, however long that takes
+    and whatever happens to the queue meanwhile; save that a queue which lost everything knows no other process's runs.
+    MUST: once a run has ended and been recorded, which `state` shows, the same name can be submitted again at once.
+    Within its own run it still counts as being run: whoever wants it again by then takes another name.
     """
 
     async def submit(self, names: Sequence[str]) -> None:
         """Line the names up behind what waits already. One that waits or is being run stays as it is.
 
+        Raises ValueError, and lines up nothing, when one of them is no name (`check_task_names`).
         Raises `QueueUnavailable` within 5 seconds; then some of the names may be lined up.
         """
         ...
@@ -45,13 +51,22 @@ class TaskQueue(Protocol):
         """Run what is delivered, up to `concurrency` names at once, until cancelled; survives every outage of the queue.
 
         Takes names in the order in which they were submitted. A `run` that raises is logged, and its name is done all the same.
-        When cancelled it takes nothing more, waits for the runs under way and then ends; cancelled again, it cancels them.
+        When cancelled it takes nothing more, waits for the runs under way and then ends as cancelled.
+        Cancelled again, it cancels them; their names are delivered anew, as after a death.
+        Any number of workers share the names, in one process or in many.
         """
         ...
 
     async def state(self) -> QueueState:
         """How busy it is. Raises `QueueUnavailable` within 5 seconds."""
         ...
+
+
+def check_task_names(names: Sequence[str]) -> None:
+    """Raise ValueError unless each of them has 1 to 200 characters of printable ASCII."""
+    for name in names:
+        if not (1 <= len(name) <= 200 and name.isascii() and name.isprintable()):
+            raise ValueError("a task's name must have 1 to 200 characters of printable ASCII")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

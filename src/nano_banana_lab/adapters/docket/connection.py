@@ -1,0 +1,113 @@
+"""Docket as the lab uses it: one kind of task, connections that give up or persist as we say, and nothing in the background.
+
+Importing this module takes a quarter of a second; import it in a thread.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from docket import Docket, StrikeList
+from docket.execution import TaskFunction
+from key_value.aio.stores.memory import MemoryStore
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.maint_notifications import MaintNotificationsConfig
+
+NAME = "nbl:tasks"
+"""What every Redis key begins with."""
+
+TASK = "run"
+"""The one task there is; its arguments are none, its key is the name."""
+
+_T = TypeVar("_T")
+
+GREETING = Callable[[Any], Awaitable[None]]
+"""What a new connection begins with."""
+
+
+class LabDocket(Docket):
+    """A `Docket` with `run` as its only task; not connected yet.
+
+    What a name leaves behind dies after 15 minutes: long enough that a worker that was thought dead and comes back
+    cannot mistake a later submission of the same name for its own.
+    """
+
+    def __init__(self, url: str, run: TaskFunction) -> None:
+        super().__init__(
+            NAME,
+            url,
+            execution_ttl=timedelta(minutes=15),
+            result_storage=MemoryStore(),  # stays empty: runs answer nothing and raise nothing
+        )
+        self._no_strikes = StrikeList()
+        self.tasks = {}  # not even Docket's own examples
+        self.register(run, names=[TASK])
+
+    @property
+    def strike_list(self) -> StrikeList:
+        """Nobody is ever struck; the list that Docket would connect costs a reading of its own that never ends."""
+        return self._no_strikes
+
+    @strike_list.setter
+    def strike_list(self, _: StrikeList) -> None: ...
+
+
+async def submitted() -> None:
+    """Stands for the runs in a docket that only submits them."""
+
+
+class Patience(Retry):
+    """For how many quarters of a second a command is sent again while Redis is away; -1 for as long as it takes.
+
+    All connections share it, so that `update_retries` ends all waiting at once; redis-py makes copies of any other.
+    `tried_by` is what it had to bear last.
+    """
+
+    def __init__(self, retries: int) -> None:
+        super().__init__(ConstantBackoff(0.25), retries, (RedisConnectionError, RedisTimeoutError, ReadOnlyError))
+        self.tried_by: type[Exception] = RedisTimeoutError
+
+    def __deepcopy__(self, _: dict[int, Any]) -> "Patience":
+        return self
+
+    async def call_with_retry(
+        self, do: Callable[[], Awaitable[_T]], fail: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> _T:
+        def failed(error: Exception, *count: int) -> Any:
+            self.tried_by = type(error)
+            return fail(error, *count)
+
+        return await super().call_with_retry(do, failed, *args, **kwargs)
+
+
+@asynccontextmanager
+async def connected(docket: Docket, patience: Patience, greeting: GREETING | None = None) -> AsyncIterator[None]:
+    """Connect it on first use, until the end; what hangs is given up after 3 seconds and asked again with `patience`.
+
+    Docket's own connections wait for ever, and its worker stops taking names, and lets go of those it runs, at the
+    first that breaks. Options in the URL's query win over these.
+    """
+    async with docket, docket.redis() as client:
+        if not isinstance(client, Redis):
+            yield
+            return
+        pool = BlockingConnectionPool.from_url(
+            docket.url,
+            max_connections=64,
+            timeout=None,
+            socket_connect_timeout=2.0,
+            socket_timeout=3.0,
+            retry=patience,
+            redis_connect_func=greeting,
+            # While these notifications are on, redis-py 8.1 hands out connections that the server has closed.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
+        async with aclosing(pool):
+            client.connection_pool = pool
+            yield
