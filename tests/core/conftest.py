@@ -9,7 +9,7 @@ import pytest
 from nano_banana_lab.adapters.memory.blob_store import MemoryBlobStore
 from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
 from nano_banana_lab.adapters.pillow.picture_tools import PillowPictureTools
-from nano_banana_lab.core.generation.admission import Admission
+from nano_banana_lab.core.generation.admission import Admission, LoadingRoom
 from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.generate_image import generate_image
 from nano_banana_lab.core.generation.image_request import ImageSettings
@@ -57,6 +57,7 @@ class Lab:
     def __post_init__(self) -> None:
         self.key_values = self.key_values or MemoryKeyValueStore(self.clock)
         self.blobs = self.blobs or MemoryBlobStore(self.clock)
+        self.loading_room = LoadingRoom(concurrent=2, waiting=8)
         self.paid_calls = PaidCalls()
         self.usage = ReadUsage(policy=self.policy, key_values=self.key_values, clock=self.clock)
         self.ledger = Ledger(policy=self.policy, key_values=self.key_values, usage=self.usage, clock=self.clock)
@@ -73,6 +74,7 @@ class Lab:
             stores=StoreWatch(self.key_values, self.blobs),
             trial=Trial(ledger=self.ledger, renew_after=self.renew_after),
             admission=self.admission,
+            loading_room=self.loading_room,
             paid_calls=self.paid_calls,
             clock=self.clock,
         )

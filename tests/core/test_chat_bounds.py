@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from nano_banana_lab.core.chat.compose_request import MAX_RETOLD_CHARACTERS, Rep
 from nano_banana_lab.core.chat.conversation import Exchange
 from nano_banana_lab.core.generation.image_request import Part, PicturePart, Role, TextPart
 from nano_banana_lab.core.generation.input_pictures import MAX_PICTURES, MAX_TOTAL_BYTES, SentPicture
+from nano_banana_lab.testing.scripted_image_model import SCRIPTED_CARD, ScriptedImageModel
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 SIZES = {size: bytes(size) for size in (1, 5 << 20, 20 << 20, 40 << 20)}
@@ -186,3 +188,14 @@ async def test_a_picture_of_the_users_counts_as_often_as_it_is_seen(lab: Any) ->
     turns = lab.model.requests[-1].turns
     assert [len(pictures(turn)) for turn in turns] == [5, 1, 5]
     assert texts(turns[0])[0].count("I asked: ") == 1
+
+
+async def test_a_model_that_takes_fewer_pictures_is_never_shown_more(open_lab: Any) -> None:
+    card = msgspec.structs.replace(SCRIPTED_CARD, max_input_images=3)
+    chats = Chats(lab=open_lab(model=ScriptedImageModel(card=card)))
+    chat = await chats.begin()
+    for wish in "abcdef":
+        await chats.say(chat, wish, pictures=(SentPicture(data=png(wish), field="images.0"),))
+
+    assert max(weighed(request.turns)[0] for request in chats.lab.model.requests) == 3
+    assert texts(chats.lab.model.requests[-1].turns[0])[0].startswith("Earlier in this conversation")

@@ -216,7 +216,7 @@ async def test_nothing_is_left_of_a_deleted_chat_whose_slow_answer_had_lost_its_
         await chats.sessions.delete(ALICE, chat)
         await lab.key_values.commit(Delete(key=busy_key(ALICE, chat), if_present=True))
         lab.clock.advance(1)
-        assert await chats.sessions.remove_leftovers() == 1
+        assert await chats.sessions.leftovers.remove() == 1
 
     lab.model.then(deleted_and_removed_meanwhile)
     with pytest.raises(SessionNotFound):
@@ -236,12 +236,12 @@ async def test_nothing_is_left_of_a_deleted_chat_whenever_the_process_that_answe
     async def deleted_meanwhile(request: Any) -> None:
         await chats.sessions.delete(ALICE, chat)
         lab.clock.advance(1)
-        await chats.sessions.remove_leftovers()
+        await chats.sessions.leftovers.remove()
 
     dying.lab.model.then(deleted_meanwhile)
     with pytest.raises(process_died):
         await dying.say(chat, "now blue")
     lab.clock.advance(61)
-    await chats.sessions.remove_leftovers()
+    await chats.sessions.leftovers.remove()
 
     assert await chats.parts_kept() == []

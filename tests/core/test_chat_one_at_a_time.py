@@ -153,7 +153,7 @@ async def test_a_chat_deleted_while_it_answers_leaves_a_picture_and_nothing_else
     with pytest.raises(SessionNotFound):
         await late
     lab.clock.advance(1)
-    await quick.sessions.remove_leftovers()
+    await quick.sessions.leftovers.remove()
 
     assert await slow.lab.prompts() == ["now blue", "a cat"]
     assert await quick.parts_kept() == []

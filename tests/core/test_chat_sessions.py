@@ -140,7 +140,7 @@ async def test_the_parts_of_a_chat_go_after_it_and_its_pictures_stay(lab: Any, c
         another = await chats.begin()
         await chats.say(another)
     lab.clock.advance(A_MOMENT)
-    removed = await chats.sessions.remove_leftovers()
+    removed = await chats.sessions.leftovers.remove()
 
     assert removed == (1 if end == "deleted" else 2)
     assert [another in key for key in await chats.parts_kept()] == [True]
@@ -153,7 +153,7 @@ async def test_nothing_of_a_living_chat_is_removed_however_far_our_clock_is_ahea
     await chats.say(chat)
     fast = open_lab(key_values=lab.key_values, blobs=lab.blobs, model=lab.model)
     fast.clock.advance(10 * TTL)
-    removed = await Chats(lab=fast, ttl_seconds=TTL).sessions.remove_leftovers()
+    removed = await Chats(lab=fast, ttl_seconds=TTL).sessions.leftovers.remove()
     await chats.say(chat)
 
     assert removed == 0
@@ -166,11 +166,11 @@ async def test_a_chat_that_was_spared_goes_when_its_time_has_come(open_lab: Any,
     fast = open_lab(key_values=lab.key_values, blobs=lab.blobs)
     fast.clock.advance(10 * TTL)
     sessions = Chats(lab=fast).sessions
-    spared = await sessions.remove_leftovers()
+    spared = await sessions.leftovers.remove()
     lab.clock.advance(TTL)
     fast.clock.advance(61)
 
-    assert (spared, await sessions.remove_leftovers()) == (0, 1)
+    assert (spared, await sessions.leftovers.remove()) == (0, 1)
     assert await chats.parts_kept() == []
     assert await lab.key_values.count(LEFTOVERS) == 0
 
@@ -184,7 +184,7 @@ async def test_several_may_remove_at_once_while_chats_go_on(open_lab: Any, lab: 
     lab.clock.advance(A_MOMENT)
     removers = [Chats(lab=open_lab(clock=lab.clock, key_values=lab.key_values, blobs=lab.blobs)) for _ in range(3)]
     said = [chats.say(chat) for chat in living]
-    await asyncio.gather(*(remover.sessions.remove_leftovers() for remover in removers), *said)
+    await asyncio.gather(*(remover.sessions.leftovers.remove() for remover in removers), *said)
 
     assert sorted(key.split("/")[2] for key in await chats.parts_kept()) == sorted(living)
     assert await lab.key_values.count(LEFTOVERS) == len(living)
@@ -198,9 +198,9 @@ async def test_a_removal_that_was_cut_short_is_finished_later(lab: Any, unreliab
     lab.blobs = unreliable(lab.blobs, mishap(StoreUnavailable("blob store"), "delete", at=2, times=1))
     shaken = Chats(lab=lab)
     with pytest.raises(StoreUnavailable):
-        await shaken.sessions.remove_leftovers()
+        await shaken.sessions.leftovers.remove()
 
-    assert await shaken.sessions.remove_leftovers() == 2
+    assert await shaken.sessions.leftovers.remove() == 2
     assert await chats.parts_kept() == []
 
 
@@ -211,8 +211,8 @@ async def test_what_is_left_of_chats_after_the_index_was_lost_is_found_and_remov
     chats = Chats(lab=rebuilt, ttl_seconds=TTL)
     living = await chats.begin()
     await chats.say(living)
-    await chats.sessions.find_leftovers()
+    await chats.sessions.leftovers.find()
     lab.clock.advance(A_MOMENT)
 
-    assert await chats.sessions.remove_leftovers() == 1
+    assert await chats.sessions.leftovers.remove() == 1
     assert [living in key for key in await chats.parts_kept()] == [True]

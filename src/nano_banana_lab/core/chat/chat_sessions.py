@@ -18,17 +18,14 @@ from nano_banana_lab.core.chat.keys import (
     LEFTOVERS,
     PARTS,
     busy_key,
-    chat_of,
     conversation_key,
-    leftover,
-    parts_folder,
     session_key,
     sessions_index,
 )
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId, is_id, new_id
+from nano_banana_lab.core.storage.leftovers import Leftovers
 from nano_banana_lab.core.storage.operations import (
-    MAX_AT_ONCE,
     CommitRefused,
     Delete,
     Expire,
@@ -37,15 +34,10 @@ from nano_banana_lab.core.storage.operations import (
     Operation,
     Put,
 )
-from nano_banana_lab.core.storage.ports import BlobStore, Entry, KeyValueStore, StoreUnavailable
-
-PAGE = 100
+from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore, StoreUnavailable
 
 ANSWER_SECONDS = 3600
 """More than any answer takes: so much longer a chat lives while it is answering."""
-
-LOOK_AGAIN_SECONDS = 60
-"""When the parts of a chat should go that turns out to be alive: the store's clock decides, not ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +48,18 @@ class ChatSessions:
     blobs: BlobStore
     clock: Clock
     ttl_seconds: float
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """The parts of chats, which go when these are deleted or have expired, unless an answer is still storing some."""
+        return Leftovers(
+            key_values=self.key_values,
+            blobs=self.blobs,
+            clock=self.clock,
+            index=LEFTOVERS,
+            prefix=PARTS,
+            signs_of_life=lambda owner, chat: [conversation_key(owner, chat), busy_key(owner, chat)],
+        )
 
     async def begin(self, owner: OwnerId, *, aspect_ratio: str) -> ChatSession:
         """A chat without messages yet; `aspect_ratio` is used wherever a message asks for no other."""
@@ -85,13 +89,12 @@ class ChatSessions:
         """
         if not is_id(id):
             raise SessionNotFound
-        now = milliseconds(self.clock.now())
         try:
             await self.key_values.commit(
                 Delete(key=conversation_key(owner, id), if_present=True),
                 Delete(key=session_key(owner, id)),
                 IndexRemove(index=sessions_index(owner), member=id),
-                IndexPut(index=LEFTOVERS, member=leftover(owner, id), score=now),
+                self.leftovers.may_go_in(0, owner, id),
             )
         except CommitRefused:
             raise SessionNotFound from None
@@ -128,41 +131,8 @@ class ChatSessions:
             conversation_put,
             Put(key=session_key(owner, session.id), value=msgspec.json.encode(session), ttl=ttl),
             IndexPut(index=sessions_index(owner), member=session.id, score=active_at, ttl=ttl),
-            self._parts_go_in(ttl, owner, session.id),
+            self.leftovers.may_go_in(ttl, owner, session.id),
         ]
-
-    async def remove_leftovers(self) -> int:
-        """Remove the parts of chats that were deleted or have expired; says of how many."""
-        removed, now = 0, milliseconds(self.clock.now())
-        while (page := await self.key_values.page(LEFTOVERS, limit=PAGE, newest_first=False, max_score=now)).entries:
-            for entry in page.entries:
-                removed += await self._remove_parts(entry)
-        return removed
-
-    async def find_leftovers(self) -> None:
-        """Mark the parts of chats that nothing speaks of any more, because the key-value store was lost, for removal."""
-        seen = set[str]()
-        async for info in self.blobs.list(PARTS):
-            owner, chat = chat_of(info.key.removeprefix(PARTS))
-            if leftover(owner, chat) not in seen:
-                seen.add(leftover(owner, chat))
-                await self._mark_unless_known(owner, chat)
-
-    async def _mark_unless_known(self, owner: OwnerId, chat: str) -> None:
-        if not any(await self.key_values.get_many([conversation_key(owner, chat), busy_key(owner, chat)])):
-            await self.key_values.commit(self._parts_go_in(0, owner, chat))
-
-    async def _remove_parts(self, entry: Entry) -> bool:
-        """Unless the chat is alive, or an answer to it under way may still be storing parts. Says whether they are gone."""
-        owner, chat = chat_of(entry.member)
-        if any(await self.key_values.get_many([conversation_key(owner, chat), busy_key(owner, chat)])):
-            await self.key_values.commit(self._parts_go_in(LOOK_AGAIN_SECONDS, owner, chat))
-            return False
-        keys = [info.key async for info in self.blobs.list(parts_folder(owner, chat))]
-        for some in (keys[at : at + MAX_AT_ONCE] for at in range(0, len(keys), MAX_AT_ONCE)):
-            await self.blobs.delete(*some)
-        await self.key_values.commit(IndexRemove(index=LEFTOVERS, member=entry.member))
-        return True
 
     async def _prolong(self, session: ChatSession, kept_as: bytes, seconds: float) -> None:
         """Let the chat live for `seconds` from now. Raises `CommitRefused` when it is not as `kept_as` says any more."""
@@ -171,9 +141,5 @@ class ChatSessions:
             Put(key=conversation_key(owner, chat), value=kept_as, ttl=seconds, if_equals=kept_as),
             Expire(key=session_key(owner, chat), ttl=seconds),
             IndexPut(index=sessions_index(owner), member=chat, score=milliseconds(session.last_activity), ttl=seconds),
-            self._parts_go_in(seconds, owner, chat),
+            self.leftovers.may_go_in(seconds, owner, chat),
         )
-
-    def _parts_go_in(self, seconds: float, owner: OwnerId, id: str) -> IndexPut:
-        at = milliseconds(self.clock.now()) + round(seconds * 1000)
-        return IndexPut(index=LEFTOVERS, member=leftover(owner, id), score=at)

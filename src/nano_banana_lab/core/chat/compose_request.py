@@ -30,15 +30,21 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     picture: PicturePart | None = None
 
 
-def compose(replays: Sequence[Replay], message: tuple[Part, ...], *, replaying: bool = True) -> tuple[Turn, ...]:
-    """The turns for `message`, the parts of the next user turn; all is told in words unless `replaying`."""
-    begin = _replayable_from(replays, message) if replaying else len(replays)
+def compose(
+    replays: Sequence[Replay], message: tuple[Part, ...], *, most_pictures: int = MAX_PICTURES, replaying: bool = True
+) -> tuple[Turn, ...]:
+    """The turns for `message`, the parts of the next user turn; all is told in words unless `replaying`.
+
+    Together they have up to `most_pictures`, the message's own among them.
+    """
+    begin = _replayable_from(replays, message, most_pictures) if replaying else len(replays)
     turns = list[Turn]()
     for replay in replays[begin:]:
         turns.append(Turn(role=Role.USER, parts=replay.user or ()))
         turns.append(Turn(role=Role.MODEL, parts=replay.model or ()))
     turns.append(Turn(role=Role.USER, parts=message))
-    retold = _retold(replays[:begin], with_picture=begin == len(replays), beside=message)
+    room = begin == len(replays) and weight(message)[0] < most_pictures
+    retold = _retold(replays[:begin], with_picture=room, beside=message)
     turns[0] = Turn(role=Role.USER, parts=(*retold, *turns[0].parts))
     return tuple(turns)
 
@@ -49,7 +55,7 @@ def weight(parts: Sequence[Part]) -> tuple[int, int]:
     return len(pictures), sum(pictures) + sum(len(part.signature or b"") for part in parts)
 
 
-def _replayable_from(replays: Sequence[Replay], message: tuple[Part, ...]) -> int:
+def _replayable_from(replays: Sequence[Replay], message: tuple[Part, ...], most_pictures: int) -> int:
     """The index of the first exchange from which on all can be replayed and fit beside the message."""
     pictures, size = weight(message)
     begin = len(replays)
@@ -59,7 +65,7 @@ def _replayable_from(replays: Sequence[Replay], message: tuple[Part, ...]) -> in
             break
         more, larger = weight((*replay.user, *replay.model))
         pictures, size = pictures + more, size + larger
-        if pictures > MAX_PICTURES or size > MAX_TOTAL_BYTES:
+        if pictures > most_pictures or size > MAX_TOTAL_BYTES:
             break
         begin -= 1
     return begin
@@ -78,8 +84,7 @@ def _retold(replays: Sequence[Replay], *, with_picture: bool, beside: tuple[Part
 
 
 def _fits(picture: PicturePart, beside: tuple[Part, ...]) -> bool:
-    pictures, size = weight(beside)
-    return pictures < MAX_PICTURES and size + len(picture.data) <= MAX_TOTAL_BYTES
+    return weight(beside)[1] + len(picture.data) <= MAX_TOTAL_BYTES
 
 
 def _lines(exchange: Exchange) -> list[str]:

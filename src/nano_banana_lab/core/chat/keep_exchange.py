@@ -15,7 +15,6 @@ from nano_banana_lab.core.chat.conversation import (
     SessionNotFound,
     encode_parts,
 )
-from nano_banana_lab.core.chat.keys import parts_key
 from nano_banana_lab.core.generation.generated_image import GeneratedImage
 from nano_banana_lab.core.generation.image_request import ImageRequest, PicturePart
 from nano_banana_lab.core.generation.input_pictures import InputPicture, SentPicture
@@ -34,7 +33,7 @@ class KeepExchange:
     """One message of one chat, ready to be noted once its picture has come.
 
     `conversation` is what the chat was when the message began, `kept_as` the bytes it was kept as then.
-    `given` are the pictures that came with it.
+    `given` are the pictures that came with it, `parts_key` is where its parts shall be.
     """
 
     sessions: ChatSessions
@@ -45,6 +44,7 @@ class KeepExchange:
     given: tuple[InputPicture, ...]
     sent_at: datetime
     route: str
+    parts_key: str
 
     async def __call__(self, made: NewPicture) -> Sequence[Operation]:
         """Store the parts, and say how the chat goes on; refused when it is no longer what it was.
@@ -83,7 +83,7 @@ class KeepExchange:
         return continued
 
     def _exchange(self, made: NewPicture) -> Exchange:
-        session, picture, answer = self.conversation.session, made.picture, made.answer
+        picture, answer = made.picture, made.answer
         return Exchange(
             message=self.message,
             sent_at=self.sent_at,
@@ -94,7 +94,7 @@ class KeepExchange:
             thinking=answer.thinking,
             route=self.route,
             afresh=bool(self.conversation.exchanges) and len(made.request.turns) == 1,
-            parts_key=parts_key(session.owner, session.id, picture.id),
+            parts_key=self.parts_key,
         )
 
     def _user_parts(self, asked: ImageRequest) -> tuple[KeptPart, ...]:

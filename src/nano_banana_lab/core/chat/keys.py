@@ -1,12 +1,12 @@
 """Where chats are kept."""
 
-from nano_banana_lab.core.shared.ids import OwnerId
+from nano_banana_lab.core.shared.ids import OwnerId, new_id
 
 PARTS = "chats/"
 """The blobs with the parts of every exchange are under this prefix."""
 
 LEFTOVERS = "chat/leftovers"
-"""Index of chats, as `leftover` names them, by when their parts may go: a deleted one's at once, else when it expires."""
+"""Index of chats by when their parts may go: a deleted one's at once, else when it expires."""
 
 
 def conversation_key(owner: OwnerId, id: str) -> str:
@@ -29,22 +29,6 @@ def busy_key(owner: OwnerId, id: str) -> str:
     return f"chat/{owner}/busy/{id}"
 
 
-def leftover(owner: OwnerId, id: str) -> str:
-    """A chat as a member of `LEFTOVERS`."""
-    return f"{owner}/{id}"
-
-
-def chat_of(leftover: str) -> tuple[OwnerId, str]:
-    """The inverse: whose chat, and its id; also of a path that goes on behind that."""
-    owner, session_id = (*leftover.split("/"), "")[:2]
-    return OwnerId(owner), session_id
-
-
-def parts_folder(owner: OwnerId, id: str) -> str:
-    """Under which all parts of a chat are."""
-    return f"{PARTS}{owner}/{id}/"
-
-
-def parts_key(owner: OwnerId, id: str, picture_id: str) -> str:
-    """The blob with the parts of the exchange that made this picture."""
-    return f"{parts_folder(owner, id)}{picture_id}.parts"
+def new_parts_key(owner: OwnerId, id: str) -> str:
+    """A blob for the parts of an exchange; who knows the address of a picture cannot guess it."""
+    return f"{PARTS}{owner}/{id}/{new_id()}.parts"

@@ -7,7 +7,7 @@ import msgspec
 from nano_banana_lab.core.chat.compose_request import Replay, weight
 from nano_banana_lab.core.chat.conversation import Exchange, KeptPart, decode_parts
 from nano_banana_lab.core.generation.image_request import Part, PicturePart, TextPart
-from nano_banana_lab.core.generation.input_pictures import MAX_PICTURES, MAX_TOTAL_BYTES
+from nano_banana_lab.core.generation.input_pictures import MAX_TOTAL_BYTES
 from nano_banana_lab.core.history.ports import InvalidImage, PictureTools
 from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, read_blob
 
@@ -22,8 +22,10 @@ class Recall:
     blobs: BlobStore
     tools: PictureTools
 
-    async def __call__(self, exchanges: tuple[Exchange, ...], *, route: str) -> list[Replay]:
+    async def __call__(self, exchanges: tuple[Exchange, ...], *, route: str, most_pictures: int) -> list[Replay]:
         """One for each exchange, in order; those that were made on another `route` are not replayed.
+
+        Reading ends with the `most_pictures` that the model takes, or with the bytes that it takes.
 
         Raises `StoreUnavailable`.
         """
@@ -33,7 +35,7 @@ class Recall:
                 replay = await self._replay(exchange)
                 more, larger = weight((*(replay.user or ()), *(replay.model or ())))
                 pictures, size = pictures + more, size + larger
-                room = pictures < MAX_PICTURES and size < MAX_TOTAL_BYTES
+                room = pictures < most_pictures and size < MAX_TOTAL_BYTES
                 going_on = bool(replay.model) and room and not exchange.afresh
             else:
                 going_on = False

@@ -9,7 +9,7 @@ from nano_banana_lab.core.chat.chat_sessions import ChatSessions
 from nano_banana_lab.core.chat.compose_request import compose
 from nano_banana_lab.core.chat.conversation import SessionBusy
 from nano_banana_lab.core.chat.keep_exchange import KeepExchange
-from nano_banana_lab.core.chat.keys import busy_key
+from nano_banana_lab.core.chat.keys import busy_key, new_parts_key
 from nano_banana_lab.core.chat.recall import Recall
 from nano_banana_lab.core.generation.image_request import (
     ImageRequest,
@@ -75,7 +75,8 @@ class SendMessage:
         history), `SessionBusy`, and what `LoadPictures` and `MakePicture` raise.
         """
         message = msgspec.structs.replace(message, text=checked_prompt(message.text, field="message"))
-        check_count(message.pictures, field="images", least=0)
+        card = self.models.paid_by(caller.api_key).card
+        check_count(message.pictures, field="images", least=0, most=card.max_input_images)
         await self.sessions.one(caller.owner, session_id)
         return await self.paid_calls.run(self._alone(caller, session_id, message))
 
@@ -102,6 +103,7 @@ class SendMessage:
             given=message.pictures,
             sent_at=from_milliseconds(milliseconds(self.sessions.clock.now())),
             route=self._route(caller.api_key),
+            parts_key=new_parts_key(caller.owner, session_id),
         )
         async with self.sessions.kept_alive(conversation.session, kept_as):
             made = await self.make_picture(self._order(caller, exchange, message))
@@ -132,16 +134,17 @@ class SendMessage:
     ) -> Question:
         pictures = await self.load_pictures(caller.owner, message.pictures)
         said: tuple[Part, ...] = (*pictures, TextPart(text=message.text))
-        replays = await self.recall(exchange.conversation.exchanges, route=exchange.route)
+        most = self.models.paid_by(caller.api_key).card.max_input_images
+        replays = await self.recall(exchange.conversation.exchanges, route=exchange.route, most_pictures=most)
         request = ImageRequest(
-            turns=compose(replays, said),
+            turns=compose(replays, said, most_pictures=most),
             settings=settings,
             include_thinking=message.include_thinking,
             api_key=caller.api_key,
         )
         if len(request.turns) == 1:
             return Question(request=request)
-        in_words = compose(replays, said, replaying=False)
+        in_words = compose(replays, said, most_pictures=most, replaying=False)
         return Question(request=request, fallback=msgspec.structs.replace(request, turns=in_words))
 
     def _route(self, key: ApiKey | None) -> str:

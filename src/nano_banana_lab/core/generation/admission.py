@@ -22,6 +22,10 @@ class Overloaded(GenerationError):
         super().__init__()
 
 
+LOADING_AT_ONCE = 4
+"""Enough to keep the threads that decode pictures busy; each may hold all that one request can bring along."""
+
+
 class Admission:
     """At most `concurrent` generations run; up to `waiting` more wait, taken in turn from each waiting owner.
 
@@ -101,3 +105,10 @@ class Admission:
             if not turn.cancelled():
                 return turn
         return None
+
+
+class LoadingRoom(Admission):
+    """Where pictures are loaded for the model: in turn from each owner, and a few at once, who leave when they are admitted.
+
+    So nobody who makes the lab decode large pictures takes the places of those who do not.
+    """

@@ -7,8 +7,10 @@ import msgspec
 from nano_banana_lab.core.generation.image_request import ImageRequest, ImageSettings, Role, TextPart, Turn
 from nano_banana_lab.core.generation.input_pictures import InputPicture, LoadPictures
 from nano_banana_lab.core.generation.make_picture import MakePicture, NewPicture, Order, Question
+from nano_banana_lab.core.generation.model_card import ModelCard
 from nano_banana_lab.core.history.picture import Mode
 from nano_banana_lab.core.identity.caller import Caller
+from nano_banana_lab.core.shared.errors import ValidationFailed
 
 
 class Commission(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,14 @@ class Commission(msgspec.Struct, frozen=True, kw_only=True):
     grounding: bool = False
     include_thinking: bool = False
 
+    def check(self, card: ModelCard) -> None:
+        """Raise `ValidationFailed` for what this model does not offer."""
+        card.check(self.settings)
+        if self.grounding:
+            card.check_search()
+        for one_too_many in self.pictures[card.max_input_images :]:
+            raise ValidationFailed.of(one_too_many.field, "too_many", most=card.max_input_images)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CarryOut:
@@ -34,7 +44,8 @@ class CarryOut:
     make_picture: MakePicture
 
     async def __call__(self, caller: Caller, commission: Commission) -> NewPicture:
-        """Raises what `LoadPictures` and `MakePicture` raise."""
+        """Raises `ValidationFailed` for what the model does not offer, and what `LoadPictures` and `MakePicture` raise."""
+        commission.check(self.make_picture.models.paid_by(caller.api_key).card)
         return await self.make_picture(self.order(caller, commission))
 
     def order(self, caller: Caller, commission: Commission) -> Order:
@@ -57,4 +68,5 @@ class CarryOut:
             prompt=commission.prompt,
             settings=commission.settings,
             question=question,
+            loads=bool(commission.pictures),
         )

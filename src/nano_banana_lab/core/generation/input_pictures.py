@@ -40,7 +40,14 @@ class SentPicture(msgspec.Struct, frozen=True, kw_only=True, tag="sent"):
     field: str
 
 
-InputPicture = StoredPicture | SentPicture
+class HeldPicture(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
+    """A sent picture that was verified and put in the blob store, because it is needed later; `field` is where it stood."""
+
+    key: str
+    field: str
+
+
+InputPicture = StoredPicture | SentPicture | HeldPicture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +67,26 @@ class LoadPictures:
         Raises `ImageNotFound` for a key that is not the owner's and `InvalidImage` for what is no usable picture, both
         with the detail `field`, and `ValidationFailed` when all together are too large.
         """
+        await self.check(owner, inputs)
+        parts = list[PicturePart]()
+        for each in inputs:
+            parts.append(await self._part(each))
+            # Once more, before the next one: a picture that had to be turned may have grown.
+            _check_sizes([(given.field, len(part.data)) for given, part in zip(inputs, parts, strict=False)])
+        return tuple(parts)
+
+    async def check(self, owner: OwnerId, inputs: Sequence[InputPicture]) -> None:
+        """Raise what the call itself would raise, before anything is stored or paid for."""
         records = [await self._record(owner, each) for each in inputs]
         _check_sizes([(each.field, _size(each, record)) for each, record in zip(inputs, records, strict=True)])
-        for each in inputs:
-            if isinstance(each, SentPicture):
-                await self._of(each, self.tools.inspect(each.data))  # before any is decoded, which takes time
-        parts = tuple([await self._part(each) for each in inputs])
-        # Once more: a picture that had to be turned may have grown.
-        _check_sizes([(each.field, len(part.data)) for each, part in zip(inputs, parts, strict=True)])
-        return parts
+        sent = [each for each in inputs if isinstance(each, SentPicture)]
+        for each in sent:
+            await self._of(each, self.tools.inspect(each.data))  # all of them before any is decoded, which takes time
+        for each in sent:
+            await self._of(each, self.tools.verify(each.data))
 
     async def _record(self, owner: OwnerId, given: InputPicture) -> Picture | None:
-        if isinstance(given, SentPicture):
+        if not isinstance(given, StoredPicture):
             return None
         try:
             return await self.find.by_key(owner, given.key)
@@ -79,17 +94,13 @@ class LoadPictures:
             raise ImageNotFound(field=given.field) from None
 
     async def _part(self, given: InputPicture) -> PicturePart:
-        """What was stored was verified then."""
-        if isinstance(given, SentPicture):
-            data = given.data
-            facts = await self._of(given, self.tools.verify(data))
-        else:
-            data = await self._read(given)
-            facts = await self._of(given, self.tools.inspect(data))
+        """Whatever it is, it has been verified: just now, or when it was stored."""
+        data = given.data if isinstance(given, SentPicture) else await self._read(given)
+        facts = await self._of(given, self.tools.inspect(data))
         upright = await self._of(given, self.tools.upright(data))
         return PicturePart(data=upright, mime_type=facts.mime_type, key=_key(given))
 
-    async def _read(self, given: StoredPicture) -> bytes:
+    async def _read(self, given: StoredPicture | HeldPicture) -> bytes:
         try:
             return await read_blob(self.blobs, given.key)
         except BlobNotFound:  # deleted since its record was read

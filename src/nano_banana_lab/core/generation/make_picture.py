@@ -5,11 +5,12 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 
 import msgspec
 
-from nano_banana_lab.core.generation.admission import Admission
+from nano_banana_lab.core.generation.admission import Admission, LoadingRoom
 from nano_banana_lab.core.generation.delivered_size import delivers
 from nano_banana_lab.core.generation.generated_image import GeneratedImage, Usage
 from nano_banana_lab.core.generation.image_request import ImageRequest, ImageSettings
@@ -59,8 +60,10 @@ Note = Callable[[NewPicture], Awaitable[Sequence[Operation]]]
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Who wants which picture; `prompt` is how the history shall call it.
 
-    `question` puts together what the model is asked, with these `settings` and the caller's key. It is called once the
-    picture is paid for and has its place: pictures are neither loaded nor decoded for whom the trial refuses or who waits.
+    `question` puts together what the model is asked, with these `settings` and the caller's key, once the picture is paid for;
+    where it `loads` pictures, few do so at once. `asking` is called right before the model is asked.
+    `prepaid` spends points that were set aside before; whoever did so gives them back when no picture comes.
+    A `patient` order is never refused because too many wait already.
     """
 
     caller: Caller
@@ -70,6 +73,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     question: Callable[[], Awaitable[Question]]
     session_id: str | None = None
     note: Note | None = None
+    prepaid: Sequence[Operation] | None = None
+    patient: bool = False
+    loads: bool = True
+    asking: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +92,7 @@ class MakePicture:
     stores: StoreWatch
     trial: Trial
     admission: Admission
+    loading_room: LoadingRoom
     paid_calls: PaidCalls
     clock: Clock
 
@@ -99,23 +107,34 @@ class MakePicture:
         return await self.paid_calls.run(self._to_the_end(order))
 
     async def _to_the_end(self, order: Order) -> NewPicture:
-        price = quota_mode_of(order.mode, order.settings.resolution)
-        own_key = order.caller.api_key is not None
-        async with self.trial.picture(order.caller.owner, price, own_key=own_key) as settlement:
+        async with self._paid_for(order) as settlement:
             made = await self._generated(order)
             note = await order.note(made) if order.note else ()
             noted = await self._save(made.picture, made.answer.data, settlement, note)
         return msgspec.structs.replace(made, noted=noted)
 
+    def _paid_for(self, order: Order) -> AbstractAsyncContextManager[Sequence[Operation]]:
+        if order.prepaid is not None:
+            return nullcontext(order.prepaid)
+        price = quota_mode_of(order.mode, order.settings.resolution)
+        return self.trial.picture(order.caller.owner, price, own_key=order.caller.api_key is not None)
+
     async def _generated(self, order: Order) -> NewPicture:
-        async with self.admission.place(order.caller.owner):
-            if self.paid_calls.closed:  # since this order began to wait
-                raise ShuttingDown
-            await self.stores.require()
-            model, question = self.models.paid_by(order.caller.api_key), await order.question()
-            started = time.perf_counter()
-            answer, request = await _ask(model, question)
-            duration = round(time.perf_counter() - started, 3)
+        owner, patient = order.caller.owner, order.patient
+        async with AsyncExitStack() as loading:
+            if order.loads:
+                await loading.enter_async_context(self.loading_room.place(owner, patient=patient))
+            question = await order.question()
+            async with self.admission.place(owner, patient=patient):
+                await loading.aclose()  # not before: what is loaded and waits is held by few
+                if self.paid_calls.closed:  # since this order began to wait
+                    raise ShuttingDown
+                await self.stores.require()
+                model = self.models.paid_by(order.caller.api_key)
+                order.asking()
+                started = time.perf_counter()
+                answer, request = await _ask(model, question)
+                duration = round(time.perf_counter() - started, 3)
         picture = await self._picture(order, answer, model.card, duration)
         return NewPicture(picture=picture, answer=answer, request=request)
 

@@ -21,6 +21,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """One image model.
 
+    `max_input_images` is how many pictures it takes in one request, earlier ones of a chat included.
     `image_tokens` says for each resolution it offers how many tokens a picture is billed as.
     `placeholder` marks a model whose pictures are not made by AI.
     `successor` names what replaces a model that its maker has retired.
@@ -45,6 +46,11 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
             errors.append(self._not_offered("settings.resolution", tuple(self.image_tokens)))
         if errors:
             raise ValidationFailed(errors)
+
+    def check_search(self) -> None:
+        """Raise `ValidationFailed` unless it can search the web, or only pretends to make pictures anyway."""
+        if not self.grounding and not self.placeholder:
+            raise ValidationFailed.of("", "no_search", model=self.id)
 
     def cost_usd(self, usage: Usage) -> float:
         """The price of a call (GEMINI.md section 6): image tokens, other output and thoughts, input, searches."""

@@ -24,7 +24,8 @@ class PaidCalls:
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
-        self._closed = False
+        self.closing = asyncio.Event()
+        """Set once new calls are refused, for whatever else has to end then."""
 
     @property
     def running(self) -> int:
@@ -34,7 +35,7 @@ class PaidCalls:
     @property
     def closed(self) -> bool:
         """Whether new calls are refused."""
-        return self._closed
+        return self.closing.is_set()
 
     async def run(self, call: Coroutine[Any, Any, T]) -> T:
         """The call's result or error. When the awaiting task is cancelled the call goes on and is still waited for.
@@ -44,7 +45,7 @@ class PaidCalls:
         """
         if asyncio.current_task() in self._running:
             return await call
-        if self._closed:
+        if self.closed:
             call.close()
             raise ShuttingDown
         task = asyncio.create_task(call)
@@ -59,7 +60,7 @@ class PaidCalls:
 
     def close(self) -> None:
         """Refuse new calls from now on with `ShuttingDown`."""
-        self._closed = True
+        self.closing.set()
 
     async def finish(self, grace_seconds: float) -> int:
         """Wait for the running calls, then cancel those that take longer; says how many had to be cancelled."""

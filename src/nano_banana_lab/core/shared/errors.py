@@ -8,6 +8,9 @@ LabError
  ├── NotAllowed              known, but not allowed                         (core/identity)
  ├── SignInUnavailable       nobody can sign in right now                   (core/identity)
  ├── TrialRefused            the trial does not pay for this now            (core/quota)
+ ├── SealBroken              a kept key cannot be read any more             (core/identity)
+ ├── TaskNotFound ...        of a task, and why it cannot be stopped or tried again now  (core/tasks)
+ ├── QueueUnavailable        the queue or the board of events is away       (core/tasks)
  └── GenerationError         a picture was asked for and none was kept      (core/generation)
 
 Errors are declared beside the port or use case that raises them.
@@ -77,6 +80,7 @@ FIELD_SENTENCES: Mapping[str, str] = {
     "bad_cursor": "This cursor was not issued for this list.",
     "bad_time": "Expected an RFC 3339 time such as 2026-11-22T14:03:05Z.",
     "bad_characters": "This must be printable ASCII.",
+    "no_search": "The model {model} cannot search the web.",
     "too_much_data": "All pictures together may have at most {most} bytes.",
     "style_missing": "A style needs a description or a picture.",
     "one_of": "Exactly one of these is needed: {choices}.",
