@@ -13,7 +13,7 @@ import msgspec
 
 from nano_banana_lab.core.identity.user import User
 from nano_banana_lab.core.shared.errors import LabError
-from nano_banana_lab.core.shared.secrets import Secret
+from nano_banana_lab.core.shared.secrets import ApiKey, Secret
 
 
 class AuthenticationFailed(LabError):
@@ -74,6 +74,28 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     user: User
     expires_at: datetime
+
+
+class SealBroken(LabError):
+    """What was sealed cannot be read: it was sealed with another secret, for something else, or was tampered with."""
+
+    code = "no_api_key"
+    sentence = "The API key that was sent with this request cannot be read any more; please send it again."
+
+
+class KeySealer(Protocol):
+    """Keeps keys that users bring along unreadable wherever they have to be stored."""
+
+    def seal(self, key: ApiKey, *, context: str) -> bytes:
+        """The key, sealed for `context`; sealing the same key twice gives different bytes. Never empty."""
+        ...
+
+    def unseal(self, sealed: bytes, *, context: str) -> ApiKey:
+        """The key again.
+
+        MUST raise `SealBroken` for whatever was not sealed with the same secret for the same `context`.
+        """
+        ...
 
 
 class TokenIssuer(Protocol):

@@ -1,6 +1,7 @@
 """The trial's book: points are set aside, then spent with the picture or given back, each exactly once."""
 
 import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +14,7 @@ from nano_banana_lab.core.quota.refusals import (
     PromptLimitReached,
 )
 from nano_banana_lab.core.quota.reservation import (
+    LEASE_SECONDS,
     RESERVATIONS,
     Reservation,
     day_of,
@@ -26,7 +28,7 @@ from nano_banana_lab.core.quota.reservation import (
 from nano_banana_lab.core.quota.usage import ReadUsage
 from nano_banana_lab.core.shared.clock import Clock, milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId, new_id
-from nano_banana_lab.core.storage.operations import CommitRefused, IndexRemove
+from nano_banana_lab.core.storage.operations import CommitRefused, IndexRemove, Operation
 from nano_banana_lab.core.storage.ports import KeyValueStore
 
 AT_ONCE = 100
@@ -48,10 +50,20 @@ class Ledger:
     usage: ReadUsage
     clock: Clock
 
-    async def reserve(self, owner: OwnerId, mode: str, *, count: int = 1) -> list[Reservation]:
+    async def reserve(
+        self,
+        owner: OwnerId,
+        mode: str,
+        *,
+        count: int = 1,
+        held_for: int = LEASE_SECONDS,
+        along_with: Callable[[Sequence[Reservation]], Sequence[Operation]] = lambda _: (),
+    ) -> list[Reservation]:
         """Set aside the points of `count` pictures of one mode of the price list, all or none, and begin one cooldown.
 
-        Raises `PoolExhausted`, `LimitReached` or `CooldownActive`, and `StoreUnavailable`: no store, no generation.
+        They are given back after `held_for` seconds unless renewed. `along_with` says what else belongs into that commit.
+        Raises `PoolExhausted`, `LimitReached` or `CooldownActive`, `CommitRefused` of a condition of `along_with`,
+        and `StoreUnavailable`: no store, no generation.
         """
         now, price = self.clock.now(), self.policy.modes[mode]
         cooldown = self.policy.cooldown_seconds
@@ -60,11 +72,15 @@ class Ledger:
             id=new_id(), owner=owner, mode=mode, cost=price.cost, date=day_of(now), cooldown_until=until
         )
         others = [msgspec.structs.replace(first, id=new_id(), cooldown_until=None) for _ in range(count - 1)]
+        reservations = [first, *others]
+        operations = reserving(reservations, price, self.policy, now, held_for=held_for)
         try:
-            await self.key_values.commit(*reserving([first, *others], price, self.policy, now))
+            await self.key_values.commit(*operations, *along_with(reservations))
         except CommitRefused as refused:
+            if refused.position >= len(operations):
+                raise
             raise REFUSALS[refused.position](await self.usage(owner, at=now), mode) from None
-        return [first, *others]
+        return reservations
 
     async def renew(self, reservation: Reservation) -> bool:
         """Another minute for a picture that is still being made; False when the reservation is gone."""
@@ -74,18 +90,27 @@ class Ledger:
             return False
         return True
 
-    async def release(self, reservation: Reservation) -> bool:
-        """Give the points back, and the cooldown it began; False when it was released or settled before."""
-        operations = releasing(reservation)
-        while True:
+    async def release(self, reservation: Reservation, *, along_with: Sequence[Operation] = ()) -> bool:
+        """Give the points back, and the cooldown it began; False when it was released or settled before.
+
+        `along_with` is committed in either case. Raises `CommitRefused` of a condition of its own; then nothing was done.
+        """
+        operations, released = releasing(reservation), True
+        while operations or along_with:
             try:
-                await self.key_values.commit(*operations)
+                await self.key_values.commit(*operations, *along_with)
             except CommitRefused as refused:
-                if refused.position == 0:
-                    return False
-                del operations[refused.position]  # the day's counters or the cooldown are gone: nothing to give back to
+                if refused.position >= len(operations):
+                    raise
+                if refused.position == 0 and released:
+                    operations, released = [], False
+                else:
+                    del operations[
+                        refused.position
+                    ]  # the day's counters or the cooldown are gone: nothing to give back to
             else:
-                return True
+                break
+        return released
 
     async def release_expired(self) -> int:
         """Release what nobody renewed in time, and say how many that were; any number of processes may do so at once."""

@@ -95,8 +95,12 @@ def cooldown_key(owner: OwnerId) -> str:
     return f"quota/cooldown/{owner}"
 
 
-def reserving(reservations: list[Reservation], mode: QuotaMode, policy: QuotaPolicy, now: datetime) -> list[Operation]:
-    """Set the points aside; refused at position 0 by the pool, at 1 by the user's limit, at 2 by the cooldown."""
+def reserving(
+    reservations: list[Reservation], mode: QuotaMode, policy: QuotaPolicy, now: datetime, *, held_for: int
+) -> list[Operation]:
+    """Set the points aside for `held_for` seconds; refused at position 0 by the pool, at 1 by the user's limit, at 2 by
+    the cooldown.
+    """
     first, count = reservations[0], len(reservations)
     moment = milliseconds(now)
     pool = policy.global_points if mode.cost else None  # what is free does not end with the points
@@ -112,7 +116,7 @@ def reserving(reservations: list[Reservation], mode: QuotaMode, policy: QuotaPol
     entries: list[Operation] = [
         IndexPut(index=owners_index(first.date), member=first.owner, score=moment, ttl=KEPT_SECONDS),
         *(Put(key=each.key, value=each.value, if_absent=True, ttl=KEPT_SECONDS) for each in reservations),
-        *(_listed(each, moment) for each in reservations),
+        *(_listed(each, moment, held_for) for each in reservations),
     ]
     return limits + entries
 
@@ -143,7 +147,7 @@ def releasing(reservation: Reservation) -> list[Operation]:
 def renewing(reservation: Reservation, now: datetime) -> list[Operation]:
     """Move the deadline; refused at position 0 when the reservation is gone."""
     same = Put(key=reservation.key, value=reservation.value, if_equals=reservation.value, ttl=KEPT_SECONDS)
-    return [same, _listed(reservation, milliseconds(now))]
+    return [same, _listed(reservation, milliseconds(now), LEASE_SECONDS)]
 
 
 def taking_a_prompt_call(owner: OwnerId, now: datetime, limit: int) -> list[Operation]:
@@ -177,6 +181,6 @@ def _add(key: str, field: str, amount: int, ceiling: int | None = None) -> Add:
     return Add(key=key, field=field, amount=amount, ceiling=ceiling, ttl=KEPT_SECONDS)
 
 
-def _listed(reservation: Reservation, moment: int) -> IndexPut:
-    deadline = moment + LEASE_SECONDS * 1000
+def _listed(reservation: Reservation, moment: int, held_for: int) -> IndexPut:
+    deadline = moment + held_for * 1000
     return IndexPut(index=RESERVATIONS, member=reservation.id, score=deadline, ttl=KEPT_SECONDS)

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from nano_banana_lab.core.quota.ledger import Ledger
+from nano_banana_lab.core.quota.refusals import refusal
 from nano_banana_lab.core.quota.reservation import Reservation, settling
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.operations import Operation
@@ -53,6 +54,42 @@ class Trial:
             raise
         finally:
             renewals.cancel()
+
+    async def check(self, owner: OwnerId, mode: str, *, count: int, own_key: bool) -> None:
+        """Raise `TrialRefused` when the trial would not pay for `count` pictures now. Sets nothing aside."""
+        if self.pays(own_key=own_key) and (refused := refusal(await self.ledger.usage(owner), mode, count)):
+            raise refused
+
+    async def set_aside(
+        self,
+        owner: OwnerId,
+        mode: str,
+        *,
+        count: int,
+        own_key: bool,
+        held_for: int,
+        along_with: Callable[[Sequence[Reservation | None]], Sequence[Operation]],
+    ) -> None:
+        """Commit what `along_with` makes of the reservations for `count` pictures, with the points in the same step.
+
+        There is one reservation for each picture, None where nothing is counted. Whoever keeps them settles each with its
+        picture (`settling`) or gives it back (`give_back`); what is left after `held_for` seconds is given back by itself.
+        Raises `TrialRefused`, `CommitRefused` and `StoreUnavailable`.
+        """
+        if self.pays(own_key=own_key):
+            await self.ledger.reserve(owner, mode, count=count, held_for=held_for, along_with=along_with)
+        else:
+            await self.ledger.key_values.commit(*along_with([None] * count))
+
+    async def give_back(self, reservation: Reservation | None, *, along_with: Sequence[Operation]) -> None:
+        """Commit `along_with`, and in the same step the points that were set aside and are not spent.
+
+        Raises `CommitRefused` of a condition of `along_with`, and `StoreUnavailable`.
+        """
+        if reservation is None:
+            await self.ledger.key_values.commit(*along_with)
+        else:
+            await self.ledger.release(reservation, along_with=along_with)
 
     @asynccontextmanager
     async def prompt_call(self, owner: OwnerId, *, own_key: bool) -> AsyncIterator[None]:
