@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from nano_banana_lab.adapters.memory.event_bus import InMemoryEventBus
+from nano_banana_lab.adapters.memory.event_bus import MemoryEventBus
 from nano_banana_lab.adapters.redis.connection import connect
 from nano_banana_lab.adapters.redis.event_bus import RedisEventBus
 from nano_banana_lab.core.tasks.ports import Event, EventBus
@@ -37,7 +37,7 @@ class InMemory:
     @pytest.fixture
     def bus(self) -> EventBus:
         self.clock = FrozenClock()
-        self.newest = InMemoryEventBus(self.clock)
+        self.newest = MemoryEventBus(self.clock)
         return self.newest
 
     async def let_time_pass(self, seconds: float) -> None:
@@ -46,7 +46,7 @@ class InMemory:
     async def restarted(self) -> EventBus:
         """The bus as it is after the process was restarted, which takes a moment."""
         self.clock.advance(0.001)
-        return InMemoryEventBus(self.clock)
+        return MemoryEventBus(self.clock)
 
     async def until_waiting(self, readers: int) -> None:
         """Return when exactly so many readers wait on `bus`, and have seen that there is nothing for them."""

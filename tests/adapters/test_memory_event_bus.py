@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from nano_banana_lab.adapters.memory.event_bus import InMemoryEventBus
+from nano_banana_lab.adapters.memory.event_bus import MemoryEventBus
 from nano_banana_lab.core.tasks.event_limits import position
 from nano_banana_lab.testing.frozen_clock import START, FrozenClock
 
@@ -20,7 +20,7 @@ class MovableClock:
 
 async def test_memory_stays_flat_however_many_channels_come_and_go():
     clock = FrozenClock()
-    bus = InMemoryEventBus(clock)
+    bus = MemoryEventBus(clock)
     tracemalloc.start()
     try:
         held = [await held_after_thousands_of_channels(bus, clock) for _ in range(3)]
@@ -33,7 +33,7 @@ async def test_memory_stays_flat_however_many_channels_come_and_go():
 
 
 async def test_a_channel_that_is_prolonged_again_and_again_takes_no_more_than_its_events():
-    bus = InMemoryEventBus(FrozenClock())
+    bus = MemoryEventBus(FrozenClock())
     for _ in range(1000):
         await bus.publish("c", [("n", b"")], ttl=60)
 
@@ -42,7 +42,7 @@ async def test_a_channel_that_is_prolonged_again_and_again_takes_no_more_than_it
 
 async def test_ids_and_their_order_survive_a_clock_that_goes_back():
     clock = MovableClock()
-    bus = InMemoryEventBus(clock)
+    bus = MemoryEventBus(clock)
     ids = await bus.publish("c", [("n", b""), ("n", b"")], ttl=7200)
     clock.now_is = START - timedelta(hours=1)
     ids += await bus.publish("c", [("n", b""), ("n", b"")], ttl=7200)
@@ -55,7 +55,7 @@ async def test_ids_and_their_order_survive_a_clock_that_goes_back():
 
 @pytest.mark.parametrize("moments", range(4))
 async def test_nothing_is_left_of_readers_that_were_cancelled(moments: int):
-    bus = InMemoryEventBus(FrozenClock())
+    bus = MemoryEventBus(FrozenClock())
     readers = [asyncio.create_task(bus.read(f"c{number}", wait=60)) for number in range(100)]
     for _ in range(moments):
         await asyncio.sleep(0)
@@ -66,7 +66,7 @@ async def test_nothing_is_left_of_readers_that_were_cancelled(moments: int):
     assert bus._listeners._listening == {}
 
 
-async def held_after_thousands_of_channels(bus: InMemoryEventBus, clock: FrozenClock) -> int:
+async def held_after_thousands_of_channels(bus: MemoryEventBus, clock: FrozenClock) -> int:
     """How many bytes are left of 5,000 channels that have expired, once anybody posts anywhere."""
     before, _ = tracemalloc.get_traced_memory()
     for number in range(5000):

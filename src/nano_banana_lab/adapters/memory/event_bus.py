@@ -11,7 +11,7 @@ from nano_banana_lab.core.tasks.listeners import Listeners
 from nano_banana_lab.core.tasks.ports import Event
 
 
-class InMemoryEventBus:
+class MemoryEventBus:
     """Channels in a dictionary, gone with the process; for one event loop.
 
     Keeps every promise of the port; never raises `QueueUnavailable`.

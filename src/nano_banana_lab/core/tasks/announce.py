@@ -1,0 +1,100 @@
+"""Tell whoever listens how a task goes on, and close it once all has been told."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from nano_banana_lab.core.storage.operations import Add, CommitRefused
+from nano_banana_lab.core.storage.ports import StoreUnavailable
+from nano_banana_lab.core.tasks.keys import announced_key, channel
+from nano_banana_lab.core.tasks.ports import EventBus, QueueUnavailable
+from nano_banana_lab.core.tasks.task import Failure, Item, ItemStatus, Task
+from nano_banana_lab.core.tasks.task_book import ENDS, UNFINISHED_SECONDS, TaskBook
+
+BEGUN = "begun"
+ITEM = "item"
+DONE = "done"
+"""The names of the events: first that there is a task, then every change of an item, and `done` behind the last of them."""
+
+logger = logging.getLogger(__name__)
+
+
+class ItemChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """The data of an event `item`: what the item is from then on."""
+
+    index: int
+    status: ItemStatus
+    picture_id: str | None = None
+    failure: Failure | None = None
+
+    @classmethod
+    def of(cls, item: Item) -> "ItemChanged":
+        """What there is to tell of the item."""
+        return cls(index=item.index, status=item.status, picture_id=item.picture_id, failure=item.failure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announce:
+    """Every end is posted before it is counted, and whoever counts the last one closes the task.
+
+    What could not be told because something was away is told, with the rest, by whoever closes the task later.
+    """
+
+    book: TaskBook
+    bus: EventBus
+
+    async def begun(self, task: Task) -> None:
+        """There is a new task. Never fails."""
+        try:
+            await self._post(task, [(BEGUN, b"{}")])
+        except QueueUnavailable as error:
+            logger.warning("nobody could be told of a new task: %s", error, extra={"task": task.id})
+
+    async def __call__(self, task: Task, *items: Item) -> None:
+        """These items have changed and are kept. Never fails: how a task goes on does not depend on who hears of it."""
+        ends = sum(item.status.is_final for item in items)
+        try:
+            await self._post_items(task, items)
+            if ends and await self._count(task, ends) >= task.total:
+                await self._close_if_finished(task)
+        except (QueueUnavailable, StoreUnavailable) as error:
+            logger.warning("nobody could be told how a task goes on: %s", error, extra={"task": task.id})
+
+    async def once_more(self, task: Task) -> bool:
+        """Tell of every item and close the task, when nothing more comes of it; says whether that was so.
+
+        Raises `QueueUnavailable`, `StoreUnavailable` and `TaskNotFound`.
+        """
+        items = [item for item, _ in await self.book.items(task)]
+        if not all(item.status.is_final for item in items):
+            return False
+        await self._post_items(task, items)
+        await self._close(task)
+        return True
+
+    async def _close_if_finished(self, task: Task) -> None:
+        if all(item.status.is_final for item, _ in await self.book.items(task)):
+            await self._close(task)
+
+    async def _close(self, task: Task) -> None:
+        """Post `done`, unless somebody else has closed it."""
+        try:
+            await self.book.key_values.commit(*self.book.closing(task))
+        except CommitRefused:
+            return
+        await self._post(task, [(DONE, b"{}")])
+
+    async def _post_items(self, task: Task, items: Sequence[Item]) -> None:
+        await self._post(task, [(ITEM, msgspec.json.encode(ItemChanged.of(item))) for item in items])
+
+    async def _post(self, task: Task, events: list[tuple[str, bytes]]) -> None:
+        ttl = max(UNFINISHED_SECONDS, self.book.ttl_seconds)
+        await self.bus.publish(channel(task.owner, task.id), events, ttl=ttl)
+
+    async def _count(self, task: Task, ends: int) -> int:
+        key = announced_key(task.owner, task.id)
+        ttl = float(UNFINISHED_SECONDS + self.book.ttl_seconds)
+        [counted] = await self.book.key_values.commit(Add(key=key, field=ENDS, amount=ends, ttl=ttl))
+        return counted or 0

@@ -1,0 +1,77 @@
+"""Where tasks are kept."""
+
+import msgspec
+
+from nano_banana_lab.core.shared.ids import OwnerId
+
+QUEUED = "tasks/queued"
+"""Index of the names of items that wait, by when they were last lined up (milliseconds)."""
+
+RUNNING = "tasks/running"
+"""Index of the names of items that are being made, by when their process must have given a sign of life (milliseconds)."""
+
+OPEN = "tasks/open"
+"""Index of the tasks, as `task_member` names them, that are not closed, by when they were opened (milliseconds)."""
+
+INPUTS = "tasks/"
+"""The blobs that tasks hold for their items are under this prefix."""
+
+LEFTOVERS = "tasks/leftovers"
+"""Index of tasks with blobs of their own, by when these may go."""
+
+
+class ItemName(msgspec.Struct, frozen=True):
+    """Which item of which task; as text it is what the queue carries."""
+
+    owner: OwnerId
+    task: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.owner}/{self.task}/{self.index}"
+
+    @classmethod
+    def read(cls, text: str) -> "ItemName":
+        """The inverse. Raises ValueError for any other text."""
+        owner, task, index = text.split("/")
+        return cls(OwnerId(owner), task, int(index))
+
+    @property
+    def key(self) -> str:
+        """The value of the item."""
+        return f"task/{self.owner}/{self.task}/item/{self.index}"
+
+
+def task_key(owner: OwnerId, id: str) -> str:
+    """The value of what never changes of a task."""
+    return f"task/{owner}/{id}"
+
+
+def open_key(owner: OwnerId, id: str) -> str:
+    """The value that is there until the task is closed: the sealed key that pays for it, else empty."""
+    return f"task/{owner}/{id}/open"
+
+
+def announced_key(owner: OwnerId, id: str) -> str:
+    """The counter `ends` of items whose end has been posted."""
+    return f"task/{owner}/{id}/announced"
+
+
+def tasks_index(owner: OwnerId) -> str:
+    """An owner's tasks by when they were submitted (milliseconds)."""
+    return f"task/{owner}/all"
+
+
+def task_member(owner: OwnerId, id: str) -> str:
+    """A task as a member of `OPEN` and of `LEFTOVERS`."""
+    return f"{owner}/{id}"
+
+
+def channel(owner: OwnerId, id: str) -> str:
+    """Where the events of a task are posted."""
+    return f"task/{owner}/{id}"
+
+
+def input_key(owner: OwnerId, id: str, item: int, number: int) -> str:
+    """The blob of a picture that came with the request."""
+    return f"{INPUTS}{owner}/{id}/{item}-{number}"

@@ -1,0 +1,115 @@
+"""Take on pictures that are to be made when there is time for them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from nano_banana_lab.core.generation.commission import Commission
+from nano_banana_lab.core.generation.generate_image import generate_image
+from nano_banana_lab.core.generation.image_request import ImageSettings
+from nano_banana_lab.core.generation.models import ImageModels
+from nano_banana_lab.core.generation.paid_calls import PaidCalls
+from nano_banana_lab.core.history.picture import Mode
+from nano_banana_lab.core.identity.caller import Caller
+from nano_banana_lab.core.identity.ports import KeySealer
+from nano_banana_lab.core.quota.modes import quota_mode_of
+from nano_banana_lab.core.quota.reservation import Reservation
+from nano_banana_lab.core.quota.trial import Trial
+from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
+from nano_banana_lab.core.shared.errors import ValidationFailed
+from nano_banana_lab.core.shared.ids import new_id
+from nano_banana_lab.core.storage.operations import Operation
+from nano_banana_lab.core.storage.ports import StoreUnavailable
+from nano_banana_lab.core.storage.store_watch import StoreWatch
+from nano_banana_lab.core.tasks.announce import Announce
+from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
+from nano_banana_lab.core.tasks.line_up import LineUp
+from nano_banana_lab.core.tasks.task import Item, Task, TaskNotFound
+from nano_banana_lab.core.tasks.task_book import UNFINISHED_SECONDS, TaskBook
+
+
+def batch_of(prompts: Sequence[str], settings: ImageSettings, *, most: int) -> list[Commission]:
+    """One picture for each prompt. Raises `ValidationFailed` for a bad prompt, or unless there are 1 to `most`."""
+    if not prompts:
+        raise ValidationFailed.of("prompts", "too_few", least=1)
+    if len(prompts) > most:
+        raise ValidationFailed.of("prompts", "too_many", most=most)
+    made = [generate_image(each, settings, field=f"prompts.{number}") for number, each in enumerate(prompts)]
+    return [msgspec.structs.replace(commission, mode=Mode.BATCH) for commission in made]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitTask:
+    """Sets the points for all pictures aside and writes everything down in one commit, then lines the items up."""
+
+    models: ImageModels
+    trial: Trial
+    stores: StoreWatch
+    hold_pictures: HoldPictures
+    book: TaskBook
+    announce: Announce
+    line_up: LineUp
+    sealer: KeySealer
+    paid_calls: PaidCalls
+    clock: Clock
+
+    async def __call__(self, caller: Caller, commissions: Sequence[Commission]) -> Task:
+        """A task with one item for each commission, all of one mode and with the same settings.
+
+        Raises `ValidationFailed` for what the model does not offer, `TrialRefused` when the points of all of them are
+        not there, what `HoldPictures` raises, `ShuttingDown`, and `StoreUnavailable`.
+        """
+        card = self.models.paid_by(caller.api_key).card
+        for commission in commissions:
+            commission.check(card)
+        return await self.paid_calls.run(self._submit(caller, commissions))
+
+    async def _submit(self, caller: Caller, commissions: Sequence[Commission]) -> Task:
+        await self.stores.require()
+        mode, own_key = commissions[0].mode, caller.api_key is not None
+        price = quota_mode_of(mode, commissions[0].settings.resolution)
+        await self.trial.check(
+            caller.owner, price, count=len(commissions), own_key=own_key
+        )  # before pictures are decoded
+        task = Task(
+            id=new_id(),
+            owner=caller.owner,
+            mode=mode,
+            total=len(commissions),
+            created_at=from_milliseconds(milliseconds(self.clock.now())),
+        )
+        held = await self.hold_pictures(caller.owner, task.id, commissions)
+        sealed = self.sealer.seal(caller.api_key, context=task.id) if caller.api_key else b""
+
+        def opening(reservations: Sequence[Reservation | None]) -> Sequence[Operation]:
+            return self.book.opening(task, _items(held, reservations), sealed)
+
+        try:
+            await self.trial.set_aside(
+                caller.owner,
+                price,
+                count=task.total,
+                own_key=own_key,
+                held_for=UNFINISHED_SECONDS,
+                along_with=opening,
+            )
+        except StoreUnavailable:
+            if not await self._is_kept(task):
+                raise
+        await self.announce.begun(task)
+        await self.line_up(task, range(task.total))
+        return task
+
+    async def _is_kept(self, task: Task) -> bool:
+        """Whether a commit whose answer was lost had been applied. Raises `StoreUnavailable` when nobody can say."""
+        try:
+            await self.book.task(task.owner, task.id)
+        except TaskNotFound:
+            return False
+        return True
+
+
+def _items(commissions: Sequence[Commission], reservations: Sequence[Reservation | None]) -> list[Item]:
+    paid = zip(commissions, reservations, strict=True)
+    return [Item(index=at, commission=commission, reservation=paying) for at, (commission, paying) in enumerate(paid)]

@@ -1,0 +1,173 @@
+"""A task: some pictures that are made without anybody waiting at the other end."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from nano_banana_lab.core.generation.commission import Commission
+from nano_banana_lab.core.history.picture import Mode
+from nano_banana_lab.core.quota.reservation import Reservation
+from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.core.shared.ids import OwnerId
+
+
+class TaskNotFound(LabError):
+    """The owner has no task with this id, or it has expired."""
+
+    code = "task_not_found"
+    sentence = "There is no such task, or it has expired."
+
+
+class TaskFinished(LabError):
+    """Everything in the task has come to its end, so there is nothing left to cancel, or to try again."""
+
+    code = "task_finished"
+    sentence = "This task is finished already."
+
+
+class TaskRunning(LabError):
+    """Something in the task is still to come. `retry_after` is in seconds."""
+
+    code = "task_running"
+    sentence = "This task is still running; please wait until it is finished."
+    retry_after = 5
+
+
+class ItemStatus(StrEnum):
+    """How far one picture of a task has come."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more comes of it by itself."""
+        return self not in (ItemStatus.QUEUED, ItemStatus.PROCESSING)
+
+
+class TaskStatus(StrEnum):
+    """How far all of them have come together."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an item came to nothing: an error of the family of `LabError`, which can be told in any language later."""
+
+    code: str
+    sentence: str
+    details: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, error: LabError) -> "Failure":
+        """What is kept of the error."""
+        return cls(code=error.code, sentence=error.sentence, details=error.details)
+
+
+class Interrupted(LabError):
+    """The process died, or was stopped, while the model was at work."""
+
+    code = "interrupted"
+    sentence = "The process was stopped while this picture was being made; nothing was charged, and you can try again."
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One picture of a task. `attempt` counts from 1 and grows with each retry, never by itself.
+
+    `reservation` is what pays for it, None where nothing is counted; `run` names who is making it, no two alike.
+    Once it is `completed` it has a `picture_id`, once `failed` or `interrupted` a `failure`.
+    """
+
+    index: int
+    commission: Commission
+    status: ItemStatus = ItemStatus.QUEUED
+    attempt: int = 1
+    reservation: Reservation | None = None
+    run: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    picture_id: str | None = None
+    failure: Failure | None = None
+    schema: int = 1
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What never changes of a task; how far it has come stands in its items."""
+
+    id: str
+    owner: OwnerId
+    mode: Mode
+    total: int
+    created_at: datetime
+    schema: int = 1
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as it stands now."""
+
+    task: Task
+    items: tuple[Item, ...]
+
+    @property
+    def finished(self) -> int:
+        """How many items have come to their end, a good one or not."""
+        return sum(item.status.is_final for item in self.items)
+
+    @property
+    def status(self) -> TaskStatus:
+        """Completed when at least one picture came of it; cancelled when its owner stopped it before all had begun."""
+        return status_of([item.status for item in self.items])
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the first item was begun."""
+        return min((item.started_at for item in self.items if item.started_at), default=None)
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When the last item ended, once all have."""
+        if self.finished < len(self.items):
+            return None
+        return max((item.finished_at for item in self.items if item.finished_at), default=None)
+
+
+def status_of(items: Sequence[ItemStatus]) -> TaskStatus:
+    """What the statuses of all items of a task come to."""
+    found = set(items)
+    if found == {ItemStatus.QUEUED}:
+        return TaskStatus.QUEUED
+    if not all(status.is_final for status in found):
+        return TaskStatus.PROCESSING
+    if ItemStatus.CANCELLED in found:
+        return TaskStatus.CANCELLED
+    return TaskStatus.COMPLETED if ItemStatus.COMPLETED in found else TaskStatus.FAILED
+
+
+_items = msgspec.json.Decoder(Item)
+_tasks = msgspec.json.Decoder(Task)
+
+
+def encode(kept: Task | Item) -> bytes:
+    """As JSON, for the key-value store."""
+    return msgspec.json.encode(kept)
+
+
+def decode_item(value: bytes) -> Item:
+    """The inverse of `encode`. Raises `msgspec.DecodeError` for anything else."""
+    return _items.decode(value)
+
+
+def decode_task(value: bytes) -> Task:
+    """The inverse of `encode`. Raises `msgspec.DecodeError` for anything else."""
+    return _tasks.decode(value)

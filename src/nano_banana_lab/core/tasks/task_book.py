@@ -1,0 +1,187 @@
+"""What is written down of tasks: the operations that move an item on, each for one commit, and how to look things up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nano_banana_lab.core.shared.clock import Clock, milliseconds
+from nano_banana_lab.core.shared.ids import OwnerId, is_id
+from nano_banana_lab.core.storage.operations import (
+    MAX_AT_ONCE,
+    Add,
+    Delete,
+    Expire,
+    IndexPut,
+    IndexRemove,
+    Operation,
+    Put,
+)
+from nano_banana_lab.core.storage.ports import KeyValueStore
+from nano_banana_lab.core.tasks.keys import (
+    OPEN,
+    QUEUED,
+    RUNNING,
+    ItemName,
+    announced_key,
+    open_key,
+    task_key,
+    task_member,
+    tasks_index,
+)
+from nano_banana_lab.core.tasks.task import Item, Progress, Task, TaskNotFound, decode_item, decode_task, encode
+
+UNFINISHED_SECONDS = 86400
+"""How long a task may take. What has not been made by then is forgotten, and its points are given back."""
+
+LEASE_SECONDS = 30
+"""How long an item outlives the process that was making it."""
+
+LOOK_AGAIN_SECONDS = 30
+"""How often it is looked whether a task could be closed that should have been."""
+
+ENDS = "ends"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskBook:
+    """Tasks and their items. A closed task is remembered for `ttl_seconds` more.
+
+    Whoever moves an item on does so on the condition that it still is what they saw (`kept_as`), so of all who try one does.
+    """
+
+    key_values: KeyValueStore
+    clock: Clock
+    ttl_seconds: int
+
+    def opening(self, task: Task, items: Sequence[Item], sealed_key: bytes) -> list[Operation]:
+        """A new task, all of whose items wait."""
+        return [
+            Put(key=task_key(task.owner, task.id), value=encode(task), ttl=UNFINISHED_SECONDS, if_absent=True),
+            *self._opened(task, sealed_key),
+            *(operation for item in items for operation in self.lining_up(task, item)),
+        ]
+
+    def reopening(
+        self, task: Task, changes: Sequence[tuple[Item, bytes]], sealed_key: bytes, *, announced: int
+    ) -> list[Operation]:
+        """Let these items wait again, each in place of what it is kept as; refused unless the task is closed.
+
+        `announced` is what the counter of announced ends says now.
+        """
+        changed = {item.index for item, _ in changes}
+        others = [self.name(task, index).key for index in range(task.total) if index not in changed]
+        return [
+            *self._opened(task, sealed_key),
+            *(Expire(key=key, ttl=UNFINISHED_SECONDS) for key in (task_key(task.owner, task.id), *others)),
+            Add(
+                key=announced_key(task.owner, task.id),
+                field=ENDS,
+                amount=len(others) - announced,
+                ttl=UNFINISHED_SECONDS,
+            ),
+            *(operation for item, kept_as in changes for operation in self.lining_up(task, item, kept_as)),
+        ]
+
+    def lining_up(self, task: Task, item: Item, kept_as: bytes | None = None) -> list[Operation]:
+        """An item that waits; it is handed to the queue at once, or by whoever next looks for what waits too long."""
+        name = self.name(task, item.index)
+        return [
+            self._put(name, item, kept_as),
+            IndexPut(index=QUEUED, member=str(name), score=0, ttl=UNFINISHED_SECONDS),
+            *([] if kept_as is None else [IndexRemove(index=RUNNING, member=str(name))]),
+        ]
+
+    def beginning(self, name: ItemName, item: Item, kept_as: bytes) -> list[Operation]:
+        """An item that is being made from now on, in place of the one that waited."""
+        return [self._put(name, item, kept_as), IndexRemove(index=QUEUED, member=str(name)), self.alive(str(name))]
+
+    def ending(self, name: ItemName, item: Item, kept_as: bytes) -> list[Operation]:
+        """An item of which nothing more comes."""
+        gone = (IndexRemove(index=index, member=str(name)) for index in (QUEUED, RUNNING))
+        return [self._put(name, item, kept_as), *gone]
+
+    def alive(self, name: str) -> IndexPut:
+        """A sign of life of the process that is making this item."""
+        deadline = milliseconds(self.clock.now()) + LEASE_SECONDS * 1000
+        return IndexPut(index=RUNNING, member=name, score=deadline, ttl=UNFINISHED_SECONDS)
+
+    def closing(self, task: Task) -> list[Operation]:
+        """All is over: the key that paid is erased and the rest kept for a while; refused when that was done already."""
+        ttl = float(self.ttl_seconds)
+        keys = [task_key(task.owner, task.id), *(self.name(task, index).key for index in range(task.total))]
+        return [
+            Delete(key=open_key(task.owner, task.id), if_present=True),
+            IndexRemove(index=OPEN, member=task_member(task.owner, task.id)),
+            self._listed(task, ttl),
+            *(Expire(key=key, ttl=ttl) for key in keys),
+        ]
+
+    def name(self, task: Task, index: int) -> ItemName:
+        """The name of one of its items."""
+        return ItemName(task.owner, task.id, index)
+
+    async def task(self, owner: OwnerId, id: str) -> Task:
+        """The owner's task. Raises `TaskNotFound`, also for another owner's."""
+        kept = await self.key_values.get(task_key(owner, id)) if is_id(id) else None
+        if kept is None:
+            raise TaskNotFound
+        return decode_task(kept)
+
+    async def progress(self, owner: OwnerId, id: str) -> Progress:
+        """The owner's task as it stands. Raises `TaskNotFound`."""
+        task = await self.task(owner, id)
+        return Progress(task=task, items=tuple([item for item, _ in await self.items(task)]))
+
+    async def items(self, task: Task) -> list[tuple[Item, bytes]]:
+        """Every item, and what it is kept as. Raises `TaskNotFound` when the task has just expired."""
+        keys = [self.name(task, index).key for index in range(task.total)]
+        kept = await self._values(keys)
+        if None in kept:
+            raise TaskNotFound
+        return [(decode_item(value), value) for value in kept if value is not None]
+
+    async def page(self, owner: OwnerId, *, limit: int, offset: int = 0) -> tuple[list[Progress], int]:
+        """Some of the owner's tasks, the newest first, and how many there are in all."""
+        page = await self.key_values.page(tasks_index(owner), limit=limit, offset=offset)
+        kept = await self.key_values.get_many([task_key(owner, entry.member) for entry in page.entries])
+        tasks = [decode_task(value) for value in kept if value is not None]
+        values = iter(await self._values([self.name(task, index).key for task in tasks for index in range(task.total)]))
+        found = [(task, [next(values) for _ in range(task.total)]) for task in tasks]
+        whole = [(task, [value for value in items if value is not None]) for task, items in found]
+        progress = [
+            Progress(task=task, items=tuple(map(decode_item, items)))
+            for task, items in whole
+            if len(items) == task.total
+        ]
+        return progress, await self.key_values.count(tasks_index(owner))
+
+    async def announced(self, task: Task) -> int:
+        """How many ends of items have been posted and counted."""
+        return (await self.key_values.counters(announced_key(task.owner, task.id))).get(ENDS, 0)
+
+    def _opened(self, task: Task, sealed_key: bytes) -> list[Operation]:
+        look_at = milliseconds(self.clock.now()) + LOOK_AGAIN_SECONDS * 1000
+        return [
+            Put(key=open_key(task.owner, task.id), value=sealed_key, ttl=UNFINISHED_SECONDS, if_absent=True),
+            IndexPut(index=OPEN, member=task_member(task.owner, task.id), score=look_at, ttl=UNFINISHED_SECONDS),
+            self._listed(task, UNFINISHED_SECONDS),
+        ]
+
+    def _listed(self, task: Task, ttl: float) -> IndexPut:
+        return IndexPut(
+            index=tasks_index(task.owner), member=task.id, score=milliseconds(task.created_at), ttl=float(ttl)
+        )
+
+    def _put(self, name: ItemName, item: Item, kept_as: bytes | None) -> Put:
+        return Put(
+            key=name.key,
+            value=encode(item),
+            ttl=UNFINISHED_SECONDS,
+            if_absent=kept_as is None,
+            if_equals=kept_as,
+        )
+
+    async def _values(self, keys: Sequence[str]) -> list[bytes | None]:
+        found = list[bytes | None]()
+        for at in range(0, len(keys), MAX_AT_ONCE):
+            found += await self.key_values.get_many(keys[at : at + MAX_AT_ONCE])
+        return found

@@ -1,0 +1,270 @@
+"""Processes die, stores go away, names come twice: no picture is bought twice unasked, and every task moves on."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+from tests.core.tasking import ALICE, Tasks
+
+from nano_banana_lab.core.quota.policy import QuotaPolicy
+from nano_banana_lab.core.storage.ports import StoreUnavailable
+from nano_banana_lab.core.tasks.announce import DONE
+from nano_banana_lab.core.tasks.keys import OPEN, RUNNING
+from nano_banana_lab.core.tasks.ports import QueueUnavailable
+from nano_banana_lab.core.tasks.task import ItemStatus, Task, TaskStatus
+
+TRIAL = QuotaPolicy(enabled=True, cooldown_seconds=0)
+LEASE = 30
+A_MOMENT = 0.001
+
+
+@pytest.fixture
+def tasks(open_lab: Any) -> Tasks:
+    return Tasks(lab=open_lab(policy=TRIAL))
+
+
+@pytest.fixture
+def another_process(open_lab: Any) -> Any:
+    """Another process on the same stores; the queue of the one that died is lost unless it is given."""
+
+    def start(tasks: Tasks, **parts: Any) -> Tasks:
+        lab = tasks.lab
+        shared = {"clock": lab.clock, "key_values": lab.key_values, "blobs": lab.blobs, "model": lab.model}
+        return Tasks(lab=open_lab(**shared | {"policy": lab.policy}), **({"bus": tasks.bus} | parts))
+
+    return start
+
+
+def name(task: Task, index: int = 0) -> str:
+    return f"{task.owner}/{task.id}/{index}"
+
+
+async def points(tasks: Tasks) -> tuple[int, int]:
+    """Points that are spent or set aside, and those of them that are set aside."""
+    usage = await tasks.lab.usage(ALICE)
+    return usage.points, usage.points_set_aside
+
+
+async def goes_on(tasks: Tasks, task: Task) -> Any:
+    """What becomes of the task where a living process looks after it."""
+    for _ in range(3):
+        tasks.lab.clock.advance(LEASE + 1)
+        await tasks.round()
+    async with tasks.working():
+        while (progress := await tasks.progress(task)).finished < task.total:
+            tasks.lab.clock.advance(LEASE + 1)
+            await tasks.round()
+            await asyncio.sleep(0)
+    await tasks.round()
+    return progress
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(1, 8))
+async def test_wherever_the_process_dies_the_item_ends_and_is_paid_for_once(
+    tasks: Tasks, another_process: Any, unreliable: Any, mishap: Any, process_died: Any, at: int, *, applied: bool
+) -> None:
+    task = await tasks.batch("a")
+    death = mishap(process_died(), "commit", "put", at=at, applied=applied)
+    dying = another_process(tasks)
+    for store in ("key_values", "blobs"):
+        for user in (dying.lab.keep, dying.book, dying.lab.ledger):
+            if hasattr(user, store):
+                object.__setattr__(user, store, unreliable(getattr(tasks.lab, store), death))
+    with contextlib.suppress(process_died):
+        await dying.run_item(name(task))
+    asked = len(tasks.lab.model.requests)
+    survivor = another_process(tasks)
+    progress = await goes_on(survivor, task)
+
+    [item] = progress.items
+    bought = len(tasks.lab.model.requests)
+    assert item.status in (ItemStatus.COMPLETED, ItemStatus.INTERRUPTED)
+    # Whoever takes over asks the model only where the item was not begun, whether or not it was asked then.
+    assert bought == (asked if item.status is ItemStatus.INTERRUPTED else max(asked, 1))
+    assert await points(survivor) == (int(item.status is ItemStatus.COMPLETED), 0)
+    assert [await tasks.lab.key_values.count(index) for index in (RUNNING, OPEN)] == [0, 0]
+    if item.status is ItemStatus.INTERRUPTED:
+        await survivor.again(task)
+        assert (await survivor.worked_off(task)).status is TaskStatus.COMPLETED
+        assert (len(tasks.lab.model.requests), await points(survivor)) == (bought + 1, (1, 0))
+
+
+async def test_what_was_under_way_is_interrupted_and_refunded_and_the_rest_goes_on(
+    tasks: Tasks, another_process: Any
+) -> None:
+    task = await tasks.batch(*"abcde")
+    tasks.lab.model.hold()
+    async with tasks.working(concurrency=3):
+        await tasks.lab.model.calls_begun(3)
+        survivor = another_process(tasks)
+        tasks.lab.clock.advance(LEASE + 1)  # without a sign of life
+        await survivor.round()
+        now = await survivor.statuses(task)
+        refunded = await points(survivor)
+        tasks.lab.model.release()
+        done = await survivor.worked_off(task)
+
+    assert (now, refunded) == (["interrupted"] * 3 + ["queued"] * 2, (2, 2))
+    assert [item.status.value for item in done.items] == ["interrupted"] * 3 + ["completed"] * 2
+    assert (len(tasks.lab.model.requests), await points(survivor)) == (5, (2, 0))
+
+
+async def test_who_gives_signs_of_life_is_left_alone(tasks: Tasks, another_process: Any) -> None:
+    task = await tasks.batch("a")
+    tasks.lab.model.hold()
+    async with tasks.working():
+        await tasks.lab.model.calls_begun(1)
+        for _ in range(10):
+            tasks.lab.clock.advance(LEASE - 5)
+            await tasks.round()
+            await another_process(tasks).round()
+        tasks.lab.model.release()
+        done = await tasks.done(task)
+
+    assert (done.status, await points(tasks)) == (TaskStatus.COMPLETED, (1, 0))
+
+
+async def test_a_name_that_comes_again_buys_nothing(tasks: Tasks, another_process: Any) -> None:
+    task = await tasks.batch("a")
+    tasks.lab.model.hold()
+    runs = [asyncio.create_task(each.run_item(name(task))) for each in (tasks, another_process(tasks), tasks)]
+    await tasks.lab.model.calls_begun(1)
+    tasks.lab.model.release()
+    await asyncio.gather(*runs)
+    await tasks.run_item(name(task))
+
+    assert (len(tasks.lab.model.requests), await tasks.statuses(task)) == (1, ["completed"])
+
+
+async def test_a_queue_that_forgot_is_told_again(tasks: Tasks, another_process: Any) -> None:
+    task = await tasks.batch(*"abc")
+    survivor = another_process(tasks)
+    tasks.lab.clock.advance(A_MOMENT)
+    await survivor.round()
+
+    assert (await survivor.worked_off(task)).status is TaskStatus.COMPLETED
+
+
+async def test_while_the_queue_is_away_a_task_is_taken_on_all_the_same(tasks: Tasks, monkeypatch: Any) -> None:
+    async def away(_: Any) -> None:
+        raise QueueUnavailable
+
+    with monkeypatch.context() as outage:
+        outage.setattr(tasks.queue, "submit", away)
+        task = await tasks.batch("a")
+    tasks.lab.clock.advance(A_MOMENT)
+    await tasks.round()
+
+    assert (await tasks.worked_off(task)).status is TaskStatus.COMPLETED
+
+
+async def test_while_nobody_can_be_told_the_pictures_are_made_and_the_end_is_told_later(
+    tasks: Tasks, monkeypatch: Any
+) -> None:
+    async def away(*_: Any, **__: Any) -> None:
+        raise QueueUnavailable
+
+    with monkeypatch.context() as outage:
+        outage.setattr(tasks.bus, "publish", away)
+        task = await tasks.batch("a", "b")
+        await tasks.run_item(name(task, 0))
+        await tasks.run_item(name(task, 1))
+    assert await tasks.statuses(task) == ["completed"] * 2
+    tasks.lab.clock.advance(LEASE + 1)
+    await tasks.round()
+
+    assert [event.name for event in await tasks.events(task)] == ["item", "item", DONE]
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["refused", "answer lost"])
+async def test_a_store_that_is_away_when_a_task_is_submitted(
+    open_lab: Any, unreliable: Any, mishap: Any, *, applied: bool
+) -> None:
+    tasks = Tasks(lab=open_lab(policy=TRIAL))
+    broken = unreliable(tasks.lab.key_values, mishap(StoreUnavailable("x"), "commit", times=1, applied=applied))
+    tasks.lab.ledger.__dict__["key_values"] = broken
+    if applied:
+        assert (await tasks.worked_off(await tasks.batch("a"))).status is TaskStatus.COMPLETED
+    else:
+        with pytest.raises(StoreUnavailable):
+            await tasks.batch("a")
+        assert await points(tasks) == (0, 0)
+
+
+async def test_a_store_that_goes_away_before_the_model_is_asked_lets_the_item_wait(
+    tasks: Tasks, monkeypatch: Any
+) -> None:
+    async def down() -> None:
+        raise StoreUnavailable("blob store")
+
+    task = await tasks.batch("a")
+    with monkeypatch.context() as outage:
+        outage.setattr(tasks.lab.make_picture.stores, "require", down)
+        await tasks.run_item(name(task))
+    waiting = await tasks.statuses(task)
+    tasks.lab.clock.advance(A_MOMENT)
+    await tasks.round()
+    done = await tasks.worked_off(task)
+
+    assert (waiting, done.status, done.items[0].attempt) == (["queued"], TaskStatus.COMPLETED, 1)
+    assert (len(tasks.lab.model.requests), await points(tasks)) == (1, (1, 0))
+
+
+async def test_a_process_that_is_stopped_begins_nothing_and_finishes_what_has_begun(
+    tasks: Tasks, another_process: Any
+) -> None:
+    task = await tasks.batch("a", "b")
+    tasks.lab.model.hold()
+    async with tasks.working(concurrency=1):
+        await tasks.lab.model.calls_begun(1)
+        tasks.lab.paid_calls.close()
+        tasks.lab.model.release()
+        await tasks.lab.paid_calls.finish(5)
+    after = await tasks.statuses(task)
+    survivor = another_process(tasks)
+    tasks.lab.clock.advance(LEASE)
+    await survivor.round()
+
+    assert after == ["completed", "queued"]
+    assert (await survivor.worked_off(task)).status is TaskStatus.COMPLETED
+
+
+async def test_what_is_cut_off_at_the_end_of_the_grace_is_interrupted_at_once(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    tasks.lab.model.hold()
+    async with tasks.working():
+        await tasks.lab.model.calls_begun(1)
+        tasks.lab.paid_calls.close()
+        cut_off = await tasks.lab.paid_calls.finish(0)
+
+    assert (cut_off, await tasks.statuses(task), await points(tasks)) == (1, ["interrupted"], (0, 0))
+
+
+async def test_right_after_an_outage_nobody_is_taken_for_dead(tasks: Tasks, another_process: Any) -> None:
+    task = await tasks.batch("a")
+    tasks.lab.model.hold()
+    async with tasks.working():
+        await tasks.lab.model.calls_begun(1)
+        tasks.lab.clock.advance(LEASE + 1)  # for so long the store was away from everybody
+        await another_process(tasks).keep_moving()
+        spared = await tasks.statuses(task)
+        tasks.lab.model.release()
+        await tasks.done(task)
+
+    assert spared == ["processing"]
+
+
+async def test_a_picture_that_comes_after_its_item_was_given_up_is_a_gift(tasks: Tasks, another_process: Any) -> None:
+    task = await tasks.batch("a")
+    tasks.lab.model.hold()
+    async with tasks.working():
+        await tasks.lab.model.calls_begun(1)
+        tasks.lab.clock.advance(LEASE + 1)
+        await another_process(tasks).round()
+        tasks.lab.model.release()
+    await tasks.lab.paid_calls.finish(5)
+
+    assert (await tasks.statuses(task), await points(tasks)) == (["interrupted"], (0, 0))
+    assert (await tasks.lab.history()).total == 1
