@@ -12,8 +12,10 @@ from dishka import Provider, Scope
 from litestar import Litestar
 
 from nano_banana_lab.adapters.memory.blob_store import MemoryBlobStore
+from nano_banana_lab.adapters.memory.event_bus import MemoryEventBus
 from nano_banana_lab.adapters.memory.identity_provider import MemoryIdentityProvider
 from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
+from nano_banana_lab.adapters.memory.task_queue import MemoryTaskQueue
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.history.keep_picture import KeepPicture
@@ -24,6 +26,7 @@ from nano_banana_lab.core.identity.ports import IdentityProvider
 from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.shared.ids import ANONYMOUS, OwnerId, new_id
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
+from nano_banana_lab.core.tasks.ports import EventBus, TaskQueue
 from nano_banana_lab.main.app import create_app
 from nano_banana_lab.main.read_settings import read_settings
 from nano_banana_lab.testing.frozen_clock import FrozenClock
@@ -48,12 +51,15 @@ class Service:
     keyed: ScriptedImageModel = field(default_factory=ScriptedImageModel)
     identify: IdentifyOwner | None = field(default_factory=OwnerByToken)  # None: as the settings say
     github: MemoryIdentityProvider | None = None  # None: as the settings say
+    queue: Any = field(default_factory=MemoryTaskQueue)
+    bus: Any = None
     app: Litestar = field(init=False)
     client: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
         self.key_values = self.key_values or MemoryKeyValueStore(self.clock)
         self.blobs = self.blobs or MemoryBlobStore(self.clock)
+        self.bus = self.bus or MemoryEventBus(self.clock)
 
     @property
     def doubles(self) -> Provider:
@@ -64,6 +70,8 @@ class Service:
             (self.key_values, KeyValueStore),
             (self.blobs, BlobStore),
             (ImageModels(default=self.model, keyed=self.keyed), ImageModels),
+            (self.queue, TaskQueue),
+            (self.bus, EventBus),
             (self.identify, IdentifyOwner),
             (self.github, IdentityProvider | None),
         ):

@@ -117,7 +117,7 @@ async def test_bad_input_costs_nothing(open_service: Any) -> None:
     ("sent", "field"),
     [
         ({"json": {"images": [entry("x"), {"data": encoded(b"<svg/>")}]}}, "images.1"),
-        (form(("images", png()), ("images", b"\x89PNG no more")), "files.1"),
+        (form(("images", png()), ("images", b"\x89PNG no more")), "images.1"),
     ],
     ids=["an entry", "a file"],
 )

@@ -1,19 +1,19 @@
 """Several pictures into one."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, post
+from litestar import Controller, Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from nano_banana_lab.core.generation.blend_images import blend_images
-from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.image_request import ImageSettings
 from nano_banana_lab.core.generation.input_pictures import MAX_PICTURES, InputPicture, check_count
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.http import examples
+from nano_banana_lab.http.deliver import ACCEPTED, Deliver
 from nano_banana_lab.http.form_operation import FormOperation, files
 from nano_banana_lab.http.forms import FormPart
 from nano_banana_lab.http.generated import PICTURE_PROBLEMS, GeneratedBody, text_or_none
@@ -21,7 +21,6 @@ from nano_banana_lab.http.idempotency import Idempotency
 from nano_banana_lab.http.lab_request import TAKES_FORMS, LabRequest
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_inputs import PictureEntry, pictures_by_key, pictures_in, pictures_of
-from nano_banana_lab.http.picture_urls import PictureUrls
 
 
 class BlendBody(msgspec.Struct, kw_only=True):
@@ -55,6 +54,7 @@ class BlendController(Controller):
         opt=TAKES_FORMS,
         summary="Blend 2 to 14 pictures into one",
         responses=answer(GeneratedBody, "The picture, made and kept", examples.BLENDED)
+        | ACCEPTED
         | problems(*PICTURE_PROBLEMS, "idempotency_conflict"),
     )
     async def blend(
@@ -62,13 +62,12 @@ class BlendController(Controller):
         request: LabRequest,
         data: JSONBody[BlendBody],
         caller: NamedDependency[Caller],
-        carry_out: FromDishka[CarryOut],
-        urls: FromDishka[PictureUrls],
-    ) -> GeneratedBody:
+        deliver: FromDishka[Deliver],
+    ) -> Response[Any]:
         """PNG, JPEG and WebP, up to 20 MiB each. They reach the model byte for byte, unless EXIF says they must be turned."""
         inputs = await _inputs(data, (await request.parts()).every("images"))
         commission = blend_images(inputs, data.settings, prompt=text_or_none(data.blend_prompt))
-        return GeneratedBody.of(await carry_out(caller, commission), urls)
+        return await deliver(request, caller, commission)
 
 
 async def _inputs(data: BlendBody, sent: list[FormPart]) -> list[InputPicture]:
@@ -78,5 +77,5 @@ async def _inputs(data: BlendBody, sent: list[FormPart]) -> list[InputPicture]:
     return [
         *pictures_by_key(keys, field="image_keys"),
         *await pictures_of(entries, field="images"),
-        *pictures_in(sent, field="files"),
+        *pictures_in(sent, field="images", after=len(entries)),
     ]

@@ -30,7 +30,10 @@ STATUS_BY_CODE = {
     "not_found": 404,
     "image_not_found": 404,
     "session_not_found": 404,
+    "task_not_found": 404,
     "session_busy": 409,
+    "task_finished": 409,
+    "task_running": 409,
     "idempotency_conflict": 409,
     "method_not_allowed": 405,
     "unsupported_media_type": 415,
@@ -45,6 +48,7 @@ STATUS_BY_CODE = {
     "model_retired": 502,
     "overloaded": 503,
     "service_unavailable": 503,
+    "interrupted": 503,  # stands in items of tasks, never by itself
     "internal_error": 500,
 }
 

@@ -247,3 +247,45 @@ ROOT: dict[str, Any] = {
     "version": "0.1.0",
     "links": {"docs": "/docs", "openapi": "/openapi.json", "generate": "/api/generate"},
 }
+
+_TASK_ID = "6d5c7c4b2a9e3f1a2b3c4d5e6f0f8d1c"
+SUBMITTED: dict[str, Any] = {"task_id": _TASK_ID, "total": 2, "status": "queued"}
+ACCEPTED: dict[str, Any] = SUBMITTED | {"total": 1}
+_ITEMS: list[dict[str, Any]] = [
+    {
+        "index": 0,
+        "prompt": "a corgi in a teacup",
+        "status": "completed",
+        "image": GENERATED["image"],
+        "error": None,
+    },
+    {"index": 1, "prompt": "the same corgi asleep", "status": "processing", "image": None, "error": None},
+]
+_TASK_SUMMARY: dict[str, Any] = {
+    "task_id": _TASK_ID,
+    "mode": "batch",
+    "status": "processing",
+    "progress": 1,
+    "total": 2,
+    "current_prompt": "the same corgi asleep",
+    "created_at": "2026-11-22T14:02:43.500Z",
+    "started_at": "2026-11-22T14:02:43.638Z",
+    "completed_at": None,
+}
+TASK: dict[str, Any] = _TASK_SUMMARY | {"results": [GENERATED["image"]], "errors": [], "items": _ITEMS}
+CANCELLED_TASK: dict[str, Any] = TASK | {
+    "status": "cancelled",
+    "current_prompt": None,
+    "completed_at": "2026-11-22T14:03:07.001Z",
+    "items": [_ITEMS[0], _ITEMS[1] | {"status": "cancelled"}],
+}
+TASKS: dict[str, Any] = {"tasks": [_TASK_SUMMARY], "total": 1, "limit": 20, "offset": 0}
+TASK_EVENTS = f"""id: 1795356163638-0.0\r
+event: item\r
+data: {{"index":1,"prompt":"the same corgi asleep","status":"processing","image":null,"error":null}}\r
+\r
+id: 1795356163638-0.1\r
+event: progress\r
+data: {{"task_id":"{_TASK_ID}","status":"processing","progress":1,"total":2,"current_prompt":"the same corgi asleep"}}\r
+\r
+"""

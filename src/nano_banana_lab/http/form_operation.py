@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from litestar.openapi.spec import Encoding, OpenAPIFormat, OpenAPIMediaType, OpenAPIType, RequestBody, Schema
 
-from nano_banana_lab.http.idempotency import IdempotentOperation
+from nano_banana_lab.http.deliver import DeliveryOperation
 
 FILE = Schema(
     type=OpenAPIType.STRING,
@@ -22,7 +22,7 @@ def files(description: str, most: int) -> Schema:
 
 
 @dataclass
-class FormOperation(IdempotentOperation):
+class FormOperation(DeliveryOperation):
     """Adds the form to the JSON body that the framework describes; a route says in a subclass which files it takes."""
 
     files: ClassVar[Mapping[str, Schema]] = {}

@@ -4,11 +4,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, post
+from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.estimate_cost import CostEstimate, estimate_cost
 from nano_banana_lab.core.generation.generate_image import generate_image
 from nano_banana_lab.core.generation.image_request import ImageSettings, Resolution
@@ -18,10 +17,11 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.caller import api_key_of
+from nano_banana_lab.http.deliver import ACCEPTED, Deliver, DeliveryOperation
 from nano_banana_lab.http.generated import GENERATION_PROBLEMS, GeneratedBody
-from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
+from nano_banana_lab.http.idempotency import Idempotency
+from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.openapi import OPEN, answer, problems
-from nano_banana_lab.http.picture_urls import PictureUrls
 
 PaidMode = Literal["basic", "chat", "batch", "blend", "style", "search"]
 """Every mode that costs something; an upload does not."""
@@ -59,21 +59,22 @@ class GenerateController(Controller):
     @post(
         status_code=200,
         middleware=[Idempotency()],
-        operation_class=IdempotentOperation,
+        operation_class=DeliveryOperation,
         summary="Make a picture from a prompt",
         responses=answer(GeneratedBody, "The picture, made and kept", examples.GENERATED)
+        | ACCEPTED
         | problems(*GENERATION_PROBLEMS, "idempotency_conflict"),
     )
     async def generate(
         self,
+        request: LabRequest,
         data: JSONBody[GenerateBody],
         caller: NamedDependency[Caller],
-        carry_out: FromDishka[CarryOut],
-        urls: FromDishka[PictureUrls],
-    ) -> GeneratedBody:
+        deliver: FromDishka[Deliver],
+    ) -> Response[Any]:
         """Takes 20 to 150 seconds with a real model. The picture is kept even when the client hangs up meanwhile."""
         commission = generate_image(data.prompt, data.settings, include_thinking=data.include_thinking)
-        return GeneratedBody.of(await carry_out(caller, commission), urls)
+        return await deliver(request, caller, commission)
 
     @post(
         "/estimate",

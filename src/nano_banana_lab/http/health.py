@@ -16,6 +16,7 @@ from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.generation.ports import GenerationError
 from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.storage.store_watch import StoreWatch
+from nano_banana_lab.core.tasks.ports import QueueUnavailable, TaskQueue
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.openapi import OPEN, answer
 from nano_banana_lab.http.rate_limit import UNLIMITED
@@ -102,9 +103,33 @@ class ModelCheck:
             error = str(failure)
         except TimeoutError:
             error = f"no answer within {MODEL_CHECK_TIMEOUT_SECONDS} seconds"
-        latency = round((time.perf_counter() - started) * 1000, 2)
         return Component(
-            status=Status.DEGRADED if error else Status.HEALTHY, latency_ms=latency, error=error, details=details
+            status=Status.DEGRADED if error else Status.HEALTHY,
+            latency_ms=_milliseconds_since(started),
+            error=error,
+            details=details,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueCheck:
+    """Asks the task queue how busy it is; without a worker, tasks only wait."""
+
+    queue: TaskQueue
+
+    async def __call__(self) -> Component:
+        """The queue's state now, within 5 seconds."""
+        started = time.perf_counter()
+        try:
+            state = await self.queue.state()
+        except QueueUnavailable as failure:
+            return Component(status=Status.UNHEALTHY, latency_ms=_milliseconds_since(started), error=str(failure))
+        error = None if state.workers else "no worker is alive, so tasks only wait"
+        return Component(
+            status=Status.DEGRADED if error else Status.HEALTHY,
+            latency_ms=_milliseconds_since(started),
+            error=error,
+            details=msgspec.structs.asdict(state),
         )
 
 
@@ -150,11 +175,12 @@ class HealthController(Controller):
         self,
         stores: FromDishka[StoreWatch],
         check_model: FromDishka[ModelCheck],
+        check_queue: FromDishka[QueueCheck],
         info: FromDishka[ServiceInfo],
         clock: FromDishka[Clock],
     ) -> DetailedHealth:
-        """Asks the stores now and the model at most once a minute."""
-        probes, model = await asyncio.gather(stores.probes(), check_model())
+        """Asks the stores and the queue now, and the model at most once a minute."""
+        probes, model, queue = await asyncio.gather(stores.probes(), check_model(), check_queue())
         components = {
             name: Component(
                 status=Status.UNHEALTHY if probe.error else Status.HEALTHY,
@@ -163,7 +189,7 @@ class HealthController(Controller):
             )
             for name, probe in probes.items()
         }
-        components["image_model"] = model
+        components |= {"image_model": model, "task_queue": queue}
         return DetailedHealth(
             status=_worst(components),
             timestamp=rfc3339(clock.now()),
@@ -172,6 +198,10 @@ class HealthController(Controller):
             uptime_seconds=round(time.monotonic() - info.started_at, 1),
             components=components,
         )
+
+
+def _milliseconds_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)
 
 
 def _worst(components: dict[str, Component]) -> Status:

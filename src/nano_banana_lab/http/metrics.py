@@ -1,9 +1,12 @@
 """Numbers for Prometheus, one registry for each application."""
 
+import contextlib
+
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from nano_banana_lab.core.tasks.ports import QueueState, QueueUnavailable, TaskQueue
 from nano_banana_lab.http.openapi import OPEN
 
 DURATION_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
@@ -31,6 +34,26 @@ class RequestMetrics:
         self._duration.labels(method, route).observe(seconds)
 
 
+class QueueMetrics:
+    """How busy the task queue is, asked anew for each reading; -1 while it cannot be asked."""
+
+    def __init__(self, registry: CollectorRegistry, queue: TaskQueue) -> None:
+        self._queue = queue
+        self._gauges = {
+            "waiting": Gauge("nbl_task_queue_waiting", "Items of tasks that wait for a worker", registry=registry),
+            "running": Gauge("nbl_task_queue_running", "Items of tasks that are being made", registry=registry),
+            "workers": Gauge("nbl_task_queue_workers", "Workers that are alive", registry=registry),
+        }
+
+    async def refresh(self) -> None:
+        """Within 5 seconds; never fails."""
+        state: QueueState | None = None
+        with contextlib.suppress(QueueUnavailable):
+            state = await self._queue.state()
+        for name, gauge in self._gauges.items():
+            gauge.set(getattr(state, name) if state else -1)
+
+
 class MetricsController(Controller):
     """For Prometheus."""
 
@@ -39,6 +62,9 @@ class MetricsController(Controller):
     security = OPEN
 
     @get(summary="Metrics in the Prometheus text format", media_type="text/plain")
-    async def metrics(self, registry: FromDishka[CollectorRegistry]) -> Response[bytes]:
+    async def metrics(
+        self, registry: FromDishka[CollectorRegistry], queue_metrics: FromDishka[QueueMetrics]
+    ) -> Response[bytes]:
         """Open without a token; keep it from the public at the proxy."""
+        await queue_metrics.refresh()
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

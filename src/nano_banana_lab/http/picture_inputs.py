@@ -54,9 +54,9 @@ def pictures_by_key(keys: Sequence[str], *, field: str) -> list[InputPicture]:
     return [StoredPicture(key=key, field=f"{field}.{number}") for number, key in enumerate(keys)]
 
 
-def pictures_in(parts: Sequence[FormPart], *, field: str) -> list[InputPicture]:
-    """The files of a form, in order; `field` is what they are called together."""
-    return [SentPicture(data=part.data, field=f"{field}.{number}") for number, part in enumerate(parts)]
+def pictures_in(parts: Sequence[FormPart], *, field: str, after: int) -> list[InputPicture]:
+    """The files of a form, in order, as if they followed `after` entries of the list `field`."""
+    return [SentPicture(data=part.data, field=f"{field}.{number}") for number, part in enumerate(parts, start=after)]
 
 
 async def _from_base64(text: str, field: str) -> bytes:

@@ -1,21 +1,22 @@
 """A picture that rests on what the web says today."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, post
+from litestar import Controller, Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.image_request import ImageSettings
 from nano_banana_lab.core.generation.make_picture import NewPicture
 from nano_banana_lab.core.generation.search_and_generate import search_and_generate
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.http import examples
+from nano_banana_lab.http.deliver import ACCEPTED, Deliver, DeliveryOperation
 from nano_banana_lab.http.generated import GENERATION_PROBLEMS, GeneratedBody, text_or_none
-from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
+from nano_banana_lab.http.idempotency import Idempotency
+from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
 
@@ -60,19 +61,20 @@ class SearchController(Controller):
     @post(
         status_code=200,
         middleware=[Idempotency()],
-        operation_class=IdempotentOperation,
+        operation_class=DeliveryOperation,
         summary="Make a picture from a prompt and a web search",
         responses=answer(SearchedBody, "The picture, made and kept", examples.SEARCHED)
+        | ACCEPTED
         | problems(*GENERATION_PROBLEMS, "idempotency_conflict"),
     )
     async def search(
         self,
+        request: LabRequest,
         data: JSONBody[SearchBody],
         caller: NamedDependency[Caller],
-        carry_out: FromDishka[CarryOut],
-        urls: FromDishka[PictureUrls],
-    ) -> SearchedBody:
+        deliver: FromDishka[Deliver],
+    ) -> Response[Any]:
         """The model searches with Google first. What it found is for the caller alone, here and in the history."""
         context = text_or_none(data.search_context)
         commission = search_and_generate(data.prompt, data.settings, search_context=context)
-        return SearchedBody.of(await carry_out(caller, commission), urls)
+        return await deliver(request, caller, commission, SearchedBody)

@@ -1,20 +1,20 @@
 """One picture in the style of another, or of a description."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, post
+from litestar import Controller, Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.image_request import ImageSettings
 from nano_banana_lab.core.generation.input_pictures import InputPicture, SentPicture, StoredPicture
 from nano_banana_lab.core.generation.transfer_style import transfer_style
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.http import examples
+from nano_banana_lab.http.deliver import ACCEPTED, Deliver
 from nano_banana_lab.http.form_operation import FILE, FormOperation
 from nano_banana_lab.http.forms import FormPart
 from nano_banana_lab.http.generated import PICTURE_PROBLEMS, GeneratedBody, text_or_none
@@ -22,7 +22,6 @@ from nano_banana_lab.http.idempotency import Idempotency
 from nano_banana_lab.http.lab_request import TAKES_FORMS, LabRequest
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_inputs import PictureEntry, picture_of
-from nano_banana_lab.http.picture_urls import PictureUrls
 
 
 class StyleBody(msgspec.Struct, kw_only=True):
@@ -58,6 +57,7 @@ class StyleController(Controller):
         opt=TAKES_FORMS,
         summary="Draw a picture anew in another style",
         responses=answer(GeneratedBody, "The picture, made and kept", examples.STYLED)
+        | ACCEPTED
         | problems(*PICTURE_PROBLEMS, "idempotency_conflict"),
     )
     async def style(
@@ -65,9 +65,8 @@ class StyleController(Controller):
         request: LabRequest,
         data: JSONBody[StyleBody],
         caller: NamedDependency[Caller],
-        carry_out: FromDishka[CarryOut],
-        urls: FromDishka[PictureUrls],
-    ) -> GeneratedBody:
+        deliver: FromDishka[Deliver],
+    ) -> Response[Any]:
         """Exactly one content picture, and a `style_prompt`, a style picture, or both."""
         form = await request.parts()
         content = await _picture("content_image", data.content_image_key, data.content_image, form.one("content_image"))
@@ -76,7 +75,7 @@ class StyleController(Controller):
             raise _not_one("content_image")
         prompt = text_or_none(data.style_prompt)
         commission = transfer_style(content, data.settings, style=style, prompt=prompt)
-        return GeneratedBody.of(await carry_out(caller, commission), urls)
+        return await deliver(request, caller, commission)
 
 
 async def _picture(

@@ -5,9 +5,10 @@ that maps each English sentence to its translation.
 """
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import NewType
+from typing import Any, NewType
 
 from nano_banana_lab.core.shared.errors import FIELD_SENTENCES, FieldError, LabError
 
@@ -36,8 +37,13 @@ def negotiate(accept_language: str | None, default: str) -> Language:
 
 def sentence(error: LabError, language: Language) -> str:
     """The error's sentence, filled with its details."""
-    template = _translated(error.sentence, language)
-    return template.format_map({**dict.fromkeys(_placeholders(template), ""), **error.details})
+    return sentence_of(error.sentence, error.details, language)
+
+
+def sentence_of(english: str, details: Mapping[str, Any], language: Language) -> str:
+    """The sentence of an error that was kept, filled with its details."""
+    template = _translated(english, language)
+    return template.format_map({**dict.fromkeys(_placeholders(template), ""), **details})
 
 
 def field_message(error: FieldError, language: Language) -> str:
