@@ -41,7 +41,11 @@ def places(
     secrets = {"GOOGLE_API_KEY": OPERATORS_KEY, "SECRET_KEY": SECRET_KEY, "LOG_LEVEL": "DEBUG"}
     with running_lab(folder, **settings | secrets) as lab, httpx.Client(base_url=lab.url, timeout=60) as client:
         answers = [*_generations(client), *_other_answers(client)]
-        found = fresh_stores.everything() | {f"answer {number}": _raw(each) for number, each in enumerate(answers)}
+        tasks = [_batch(client, headers) for headers in ({"X-API-Key": CALLERS_KEY}, {})]
+        found = {f"{name} while tasks run": kept for name, kept in fresh_stores.everything().items()}
+        gemini.release("it")
+        answers += [client.get(f"/api/generate/task/{task}/events") for task in tasks]
+        found |= fresh_stores.everything() | {f"answer {number}": _raw(each) for number, each in enumerate(answers)}
         assert lab.stop() == 0
         return found | fresh_stores.everything() | {"the log": lab.log().encode()}
 
@@ -52,6 +56,14 @@ def _generations(client: httpx.Client) -> Iterator[httpx.Response]:
             answer = client.post("/api/generate", json={"prompt": f"{PROMPT} {marker}"}, headers=headers)
             assert status == answer.status_code, answer.text
             yield answer
+
+
+def _batch(client: httpx.Client, headers: dict[str, str]) -> str:
+    """A task that is still running, one of whose items is blocked."""
+    prompts = [f"{PROMPT} [[hold it]]", f"{PROMPT} [[blocked]]"]
+    answer = client.post("/api/generate/batch", json={"prompts": prompts}, headers=headers)
+    task_id: str = answer.raise_for_status().json()["task_id"]
+    return task_id
 
 
 def _other_answers(client: httpx.Client) -> Iterator[httpx.Response]:

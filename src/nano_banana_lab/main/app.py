@@ -15,6 +15,7 @@ from litestar.di import Provide
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
 from nano_banana_lab.http.auth import AuthController
+from nano_banana_lab.http.batch import BatchController
 from nano_banana_lab.http.blend import BlendController
 from nano_banana_lab.http.caller import CALLER, provide_caller
 from nano_banana_lab.http.chat import ChatController
@@ -32,11 +33,15 @@ from nano_banana_lab.http.quota import QuotaController
 from nano_banana_lab.http.root import RootController, docs_assets
 from nano_banana_lab.http.search import SearchController
 from nano_banana_lab.http.style import StyleController
+from nano_banana_lab.http.task_events import TaskEventsController
+from nano_banana_lab.http.task_pictures import TaskPicturesController
+from nano_banana_lab.http.tasks import TasksController
 from nano_banana_lab.http.uploads import UploadsController
 from nano_banana_lab.main.chores import do_chores
 from nano_banana_lab.main.container import SKETCH_NOTICE, make_container
 from nano_banana_lab.main.setting_rules import warnings_about
 from nano_banana_lab.main.settings import Settings
+from nano_banana_lab.main.work import work
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +70,10 @@ CONTROLLERS = [
     StyleController,
     UploadsController,
     ChatController,
+    BatchController,
+    TasksController,
+    TaskEventsController,
+    TaskPicturesController,
     QuotaController,
     HistoryController,
     PictureFilesController,
@@ -115,14 +124,18 @@ def _lifespan(container: AsyncContainer, settings: Settings) -> Callable[[Litest
             logger.warning(warning)
         # Reading tokens takes a library whose import would hold up the first request.
         await container.get(IdentifyOwner)
-        chores = asyncio.create_task(do_chores(container))
+        activities = [asyncio.create_task(do_chores(container))]
+        if settings.worker_in_process:
+            activities.append(asyncio.create_task(work(container, concurrency=settings.max_concurrent_generations)))
         try:
             yield
         finally:
-            chores.cancel()
             paid_calls = await container.get(PaidCalls)
             paid_calls.close()
             await paid_calls.finish(settings.shutdown_grace_seconds)
+            for activity in activities:
+                activity.cancel()
+            await asyncio.gather(*activities, return_exceptions=True)
             await container.close()
 
     return lifespan

@@ -12,11 +12,14 @@ from nano_banana_lab.core.history.delete_pictures import DeletePictures
 from nano_banana_lab.core.history.keep_picture import KeepPicture
 from nano_banana_lab.core.quota.ledger import Ledger
 from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
+from nano_banana_lab.core.tasks.keep_moving import KeepTasksMoving
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_ROUNDS = 60
 SECONDS_BETWEEN_REFUNDS = 5
+SECONDS_BETWEEN_LOOKS_AT_TASKS = 5
 
 
 async def do_chores(container: AsyncContainer) -> None:
@@ -25,6 +28,7 @@ async def do_chores(container: AsyncContainer) -> None:
     async with asyncio.TaskGroup() as chores:
         chores.create_task(_every(SECONDS_BETWEEN_ROUNDS, lambda: _make_a_round(container)))
         chores.create_task(_every(SECONDS_BETWEEN_REFUNDS, lambda: _refund(container)))
+        chores.create_task(_every(SECONDS_BETWEEN_LOOKS_AT_TASKS, await container.get(KeepTasksMoving)))
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
@@ -47,8 +51,10 @@ async def _make_a_round(container: AsyncContainer) -> None:
         logger.info("pictures entered in the history that could not be before", extra={"pictures": listed})
     if emptied := await (await container.get(DeletePictures)).empty_trash():
         logger.info("deletions finished", extra={"pictures": emptied})
-    if removed := await (await container.get(ChatSessions)).remove_leftovers():
+    if removed := await (await container.get(ChatSessions)).leftovers.remove():
         logger.info("parts of ended chats removed", extra={"chats": removed})
+    if removed := await (await container.get(HoldPictures)).leftovers.remove():
+        logger.info("pictures held for tasks removed", extra={"tasks": removed})
 
 
 async def _refund(container: AsyncContainer) -> None:

@@ -50,6 +50,29 @@ def serve(settings: Settings) -> None:
 
 
 @cli.command()
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="How many pictures at once; by default MAX_CONCURRENT_GENERATIONS.",
+)
+@click.pass_obj
+def worker(settings: Settings, concurrency: int | None) -> None:
+    """Make the pictures of batches and other tasks until SIGTERM or Ctrl-C; needs REDIS_URL.
+
+    For more machines: every process that serves works as well, unless WORKER_IN_PROCESS=false.
+    """
+    from nano_banana_lab.main.work import serve_tasks
+
+    if settings.redis_url is None:
+        click.echo(
+            "A worker needs REDIS_URL: without it tasks live in the process that serves, which works on them.", err=True
+        )
+        sys.exit(EXIT_MISCONFIGURED)
+    at_once, grace = concurrency or settings.max_concurrent_generations, settings.shutdown_grace_seconds
+    sys.exit(_run(settings, lambda container: serve_tasks(container, concurrency=at_once, grace_seconds=grace)))
+
+
+@cli.command()
 @click.pass_obj
 def check(settings: Settings) -> None:
     """Show the effective configuration, secrets masked, and try every store and the image model."""

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from nano_banana_lab.core.chat.chat_sessions import ChatSessions
 from nano_banana_lab.core.chat.recall import Recall
 from nano_banana_lab.core.chat.send_message import SendMessage
-from nano_banana_lab.core.generation.admission import Admission
+from nano_banana_lab.core.generation.admission import LOADING_AT_ONCE, Admission, LoadingRoom
 from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.image_request import Resolution
 from nano_banana_lab.core.generation.input_pictures import LoadPictures
@@ -32,7 +32,7 @@ from nano_banana_lab.core.history.statistics import Statistics
 from nano_banana_lab.core.history.thumbnail import Thumbnail
 from nano_banana_lab.core.history.upload_picture import UploadPicture
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner, SignedInOwner, SingleOwner
-from nano_banana_lab.core.identity.ports import IdentityProvider, TokenIssuer
+from nano_banana_lab.core.identity.ports import IdentityProvider, KeySealer, TokenIssuer
 from nano_banana_lab.core.identity.redirects import RedirectAllowlist
 from nano_banana_lab.core.identity.sessions import Sessions
 from nano_banana_lab.core.identity.sign_in import BeginSignIn, FinishSignIn
@@ -42,18 +42,33 @@ from nano_banana_lab.core.quota.reset_quota import ResetQuota
 from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.quota.usage import ReadUsage
 from nano_banana_lab.core.shared.clock import Clock, SystemClock
+from nano_banana_lab.core.shared.ids import new_id
 from nano_banana_lab.core.shared.secrets import ApiKey
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
 from nano_banana_lab.core.storage.store_watch import StoreWatch
+from nano_banana_lab.core.tasks.announce import Announce
+from nano_banana_lab.core.tasks.cancel_task import CancelTask
+from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
+from nano_banana_lab.core.tasks.keep_moving import KeepTasksMoving
+from nano_banana_lab.core.tasks.line_up import LineUp
+from nano_banana_lab.core.tasks.ports import EventBus, TaskQueue
+from nano_banana_lab.core.tasks.retry_task import RetryTask
+from nano_banana_lab.core.tasks.run_item import RunItem
+from nano_banana_lab.core.tasks.submit_task import SubmitTask
+from nano_banana_lab.core.tasks.task_book import TaskBook
 from nano_banana_lab.http.auth import SignInInfo
+from nano_banana_lab.http.batch import BatchLimit
 from nano_banana_lab.http.chat_bodies import ChatView
 from nano_banana_lab.http.cursor import Cursors
-from nano_banana_lab.http.health import ModelCheck, ServiceInfo
+from nano_banana_lab.http.deliver import Deliver
+from nano_banana_lab.http.health import ModelCheck, QueueCheck, ServiceInfo
 from nano_banana_lab.http.history import HistoryView
 from nano_banana_lab.http.idempotent_outcomes import IdempotentOutcomes
-from nano_banana_lab.http.metrics import RequestMetrics
+from nano_banana_lab.http.metrics import QueueMetrics, RequestMetrics
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.rate_limit import RateLimit
+from nano_banana_lab.http.task_bodies import TaskView
+from nano_banana_lab.http.task_events import TaskEvents
 from nano_banana_lab.main.quota_policy import quota_policy
 from nano_banana_lab.main.secret_key import secret_key
 from nano_banana_lab.main.settings import Settings
@@ -133,8 +148,55 @@ class Models(Provider):
         return PillowPictureTools()
 
     @provide
+    def loading_room(self, settings: Settings) -> LoadingRoom:
+        return LoadingRoom(concurrent=LOADING_AT_ONCE, waiting=settings.max_waiting_generations)
+
+    @provide
     def admission(self, settings: Settings) -> Admission:
         return Admission(concurrent=settings.max_concurrent_generations, waiting=settings.max_waiting_generations)
+
+
+class Tasks(Provider):
+    """Docket on Redis when it is configured, else on its stand-in for Redis in this process's memory."""
+
+    scope = Scope.APP
+
+    @provide
+    async def task_queue(self, settings: Settings) -> AsyncIterator[TaskQueue]:
+        from nano_banana_lab.adapters.docket.task_queue import DocketTaskQueue
+
+        url = settings.redis_url.reveal() if settings.redis_url else f"memory://{new_id()}"
+        queue = DocketTaskQueue(url)
+        yield queue
+        await queue.aclose()
+
+    @provide
+    async def event_bus(self, settings: Settings, clock: Clock) -> AsyncIterator[EventBus]:
+        if settings.redis_url is None:
+            from nano_banana_lab.adapters.memory.event_bus import MemoryEventBus
+
+            yield MemoryEventBus(clock)
+            return
+        from nano_banana_lab.adapters.redis.connection import connect
+        from nano_banana_lab.adapters.redis.event_bus import RedisEventBus
+
+        client = connect(settings.redis_url.reveal())
+        bus = RedisEventBus(client)
+        yield bus
+        await bus.aclose()
+        await client.aclose()
+
+    @provide
+    def key_sealer(self, settings: Settings) -> KeySealer:
+        from nano_banana_lab.adapters.cryptography.key_sealer import AesKeySealer
+
+        return AesKeySealer(secret_key(settings.secret_key, settings.data_dir))
+
+    @provide
+    def task_book(self, settings: Settings, key_values: KeyValueStore, clock: Clock) -> TaskBook:
+        return TaskBook(key_values=key_values, clock=clock, ttl_seconds=settings.task_ttl_seconds)
+
+    use_cases = provide_all(Announce, HoldPictures, LineUp, SubmitTask, RunItem, CancelTask, RetryTask, KeepTasksMoving)
 
 
 class Identity(Provider):
@@ -279,12 +341,27 @@ class Web(Provider):
     def registry(self) -> CollectorRegistry:
         return CollectorRegistry()
 
-    views = provide_all(PictureUrls, HistoryView, ChatView, ModelCheck, RequestMetrics)
+    @provide
+    def batch_limit(self, settings: Settings) -> BatchLimit:
+        return BatchLimit(most=settings.batch_max_prompts)
+
+    views = provide_all(
+        PictureUrls,
+        HistoryView,
+        ChatView,
+        TaskView,
+        TaskEvents,
+        Deliver,
+        ModelCheck,
+        QueueCheck,
+        RequestMetrics,
+        QueueMetrics,
+    )
 
 
 def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
     """The wiring for these settings; `overrides` replace single ports, for tests and for adapters of your own."""
-    providers = (Stores(), Models(), Identity(), _owners(settings), UseCases(), Web())
+    providers = (Stores(), Models(), Tasks(), Identity(), _owners(settings), UseCases(), Web())
     return make_async_container(*providers, *overrides, context={Settings: settings})
 
 

@@ -117,6 +117,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_requests: Positive = 60
     rate_limit_window: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 60
     chat_session_ttl_seconds: Annotated[int, msgspec.Meta(ge=60, le=365 * 86400)] = 86400
+    batch_max_prompts: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    task_ttl_seconds: Annotated[int, msgspec.Meta(ge=60, le=365 * 86400)] = 86400
+    worker_in_process: bool = True
     idempotency_ttl_seconds: Annotated[int, msgspec.Meta(ge=1, le=365 * 86400)] = 86400
 
     cors_origins: tuple[str, ...] | None = None

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -27,15 +27,14 @@ class LabDidNotStart(RuntimeError):
     """The process ended, or was not ready in time; the message is its log."""
 
 
-class LabProcess:
-    """One `nano-banana-lab serve`. Its methods may be called from any thread.
+class CommandProcess:
+    """One `nano-banana-lab` that runs until it is told to end. Its methods may be called from any thread.
 
-    `url` has no slash at its end; `pid` is the service's own process, without a shell around it.
+    `pid` is its own process, without a shell around it.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        self.url = url
         self.pid = process.pid
         self._process = process
         self._log = _Log(process.stdout)
@@ -47,14 +46,6 @@ class LabProcess:
     def until_logged(self, text: str) -> None:
         """Return once `text` is in the log. Raises TimeoutError after a minute, or when the process ended before."""
         self._log.until(text)
-
-    def wait_ready(self) -> None:
-        """Return once `/api/health/ready` is 200. Raises `LabDidNotStart`."""
-        deadline = time.monotonic() + _PATIENCE
-        while not self._is_ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise LabDidNotStart(self.log())
-            time.sleep(0.02)
 
     def terminate(self) -> None:
         """Ask it to finish what it has begun and to end, as `docker stop` does. Returns at once."""
@@ -76,6 +67,22 @@ class LabProcess:
         self.terminate()
         return self.wait()
 
+
+class LabProcess(CommandProcess):
+    """One `nano-banana-lab serve`. `url` has no slash at its end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+        super().__init__(process)
+        self.url = url
+
+    def wait_ready(self) -> None:
+        """Return once `/api/health/ready` is 200. Raises `LabDidNotStart`."""
+        deadline = time.monotonic() + _PATIENCE
+        while not self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise LabDidNotStart(self.log())
+            time.sleep(0.02)
+
     def _is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/api/health/ready", timeout=10):  # noqa: S310 - our own URL
@@ -91,25 +98,29 @@ def running_lab(folder: Path, **settings: str) -> Iterator[LabProcess]:
     `folder` is its working directory, made if it is missing. Nothing but `settings` and `PATH` is in its environment.
     Raises `LabDidNotStart`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        mortal(_command("serve")),
-        cwd=folder,
-        env=_environment({"HOST": "127.0.0.1", "PORT": str(port), **settings}),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
+    process = _started(["serve"], folder, {"HOST": "127.0.0.1", "PORT": str(port), **settings})
     lab = LabProcess(process, f"http://127.0.0.1:{port}")
     try:
         lab.wait_ready()
         yield lab
     finally:
-        process.stdin.close()
-        lab.wait()
+        _end(process, lab)
+
+
+@contextlib.contextmanager
+def running_worker(folder: Path, *, concurrency: int, **settings: str) -> Iterator[CommandProcess]:
+    """A `nano-banana-lab worker`, as `running_lab`; it needs the `REDIS_URL` of those whose tasks it works on.
+
+    Raises TimeoutError, with its log, when it does not begin to work.
+    """
+    process = _started(["worker", "--concurrency", str(concurrency)], folder, settings)
+    worker = CommandProcess(process)
+    try:
+        worker.until_logged("working")
+        yield worker
+    finally:
+        _end(process, worker)
 
 
 def run_lab_command(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -163,6 +174,26 @@ class _Log:
         with self._news:
             self._closed = True
             self._news.notify_all()
+
+
+def _started(arguments: Sequence[str], folder: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return subprocess.Popen(  # noqa: S603 - our own command
+        mortal(_command(*arguments)),
+        cwd=folder,
+        env=_environment(settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes], running: CommandProcess) -> None:
+    """It dies with its standard input, unless it has ended by itself."""
+    assert process.stdin is not None
+    process.stdin.close()
+    running.wait()
 
 
 def _command(*arguments: str) -> list[str]:

@@ -1,0 +1,73 @@
+"""Processes are killed in the middle of a batch: the rest goes on, and nothing is bought twice unasked."""
+
+import asyncio
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.e2e.asking import asked, quota, visiting
+from tests.e2e.store_setups import EmbeddedStores, ServiceStores
+from tests.e2e.tasking import HELD, TASKS, finished, submitted, until
+
+from nano_banana_lab.testing.gemini import GeminiDouble
+from nano_banana_lab.testing.lab_process import running_lab, running_worker
+from nano_banana_lab.testing.redis_server import RedisServer
+from nano_banana_lab.testing.s3_server import S3Server
+
+TRIAL = {"TRIAL_ENABLED": "true", "TRIAL_COOLDOWN_SECONDS": "0", "SECRET_KEY": "one key for every process of this"}
+PROMPTS = [f"{HELD} {number}" for number in range(3)] + ["one more", "another", "the last"]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_asked_yet(gemini: GeminiDouble) -> None:
+    gemini.clear()
+
+
+async def test_another_worker_goes_on_where_a_killed_one_stopped(
+    folder: Path, redis_server: RedisServer, s3_server: S3Server, gemini: GeminiDouble, gemini_settings: dict[str, str]
+) -> None:
+    stores = ServiceStores(redis_server, s3_server, "batch-interrupted")
+    settings = stores.settings | gemini_settings | TRIAL
+    with ExitStack() as processes:
+        lab = processes.enter_context(running_lab(folder / "api", **settings, WORKER_IN_PROCESS="false"))
+        victim = processes.enter_context(running_worker(folder / "victim", concurrency=3, **settings))
+        async with visiting(lab) as client:
+            task_id = await submitted(client, *PROMPTS)
+            await gemini.until(lambda requests: len(requests) == 3)
+            await asyncio.to_thread(victim.kill)
+            processes.enter_context(running_worker(folder / "heir", concurrency=3, **settings))
+            await until(client, task_id, *["interrupted"] * 3, *["completed"] * 3)
+            done, refunded = await finished(client, task_id), await quota(client)
+            bought = [asked(gemini, prompt) for prompt in PROMPTS]
+            gemini.release("it")
+            (await client.post(f"{TASKS}/{task_id}/retry")).raise_for_status()
+            again, charged = await finished(client, task_id), await quota(client)
+
+    assert [item["status"] for item in done["items"]] == ["interrupted"] * 3 + ["completed"] * 3
+    assert {item["error"]["code"] for item in done["items"][:3]} == {"interrupted"}
+    assert (bought, refunded["global_used"]) == ([1] * 6, 3)
+    assert ([item["status"] for item in again["items"]], charged["global_used"]) == (["completed"] * 6, 6)
+    assert [asked(gemini, prompt) for prompt in PROMPTS] == [2] * 3 + [1] * 3
+
+
+async def test_a_single_process_goes_on_after_it_was_killed(
+    tmp_path: Path, gemini: GeminiDouble, gemini_settings: dict[str, str]
+) -> None:
+    settings = EmbeddedStores(tmp_path / "data").settings | gemini_settings | TRIAL
+    with running_lab(tmp_path, **settings, MAX_CONCURRENT_GENERATIONS="3") as victim:
+        async with visiting(victim) as client:
+            task_id = await submitted(client, *PROMPTS)
+            await gemini.until(lambda requests: len(requests) == 3)
+            await asyncio.to_thread(victim.kill)
+    with running_lab(tmp_path, **settings, MAX_CONCURRENT_GENERATIONS="3") as heir:
+        async with visiting(heir) as client:
+            done = await finished(client, task_id)
+            refunded = await quota(client)
+            gemini.release("it")
+            (await client.post(f"{TASKS}/{task_id}/retry")).raise_for_status()
+            again, charged = await finished(client, task_id), await quota(client)
+
+    assert [item["status"] for item in done["items"]] == ["interrupted"] * 3 + ["completed"] * 3
+    assert refunded["global_used"] == 3
+    assert ([item["status"] for item in again["items"]], charged["global_used"]) == (["completed"] * 6, 6)
+    assert [asked(gemini, prompt) for prompt in PROMPTS] == [2] * 3 + [1] * 3
