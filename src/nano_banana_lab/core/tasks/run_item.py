@@ -112,6 +112,7 @@ class RunItem:
             await self._end(task, name, item, ItemStatus.FAILED, Failure.of(LabError()))
         else:
             if made.noted:
+                logger.info("an item is completed", extra={"item": str(name), "picture": made.picture.id})
                 await self.announce(task, self._completed(item, made))
             else:
                 logger.warning("a picture came after its item was given up", extra={"picture": made.picture.id})
@@ -148,6 +149,7 @@ class RunItem:
 
     async def _end(self, task: Task, name: ItemName, item: Item, status: ItemStatus, failure: Failure) -> None:
         """Write down that it came to nothing, and give its points back in the same step."""
+        logger.info("an item came to nothing", extra={"item": str(name), "status": status, "code": failure.code})
         ended = msgspec.structs.replace(item, status=status, failure=failure, finished_at=self._now())
         operations = self.book.ending(name, ended, encode(item))
         try:
