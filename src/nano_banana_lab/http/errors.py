@@ -31,6 +31,7 @@ STATUS_BY_CODE = {
     "image_not_found": 404,
     "session_not_found": 404,
     "task_not_found": 404,
+    "prompt_not_found": 404,
     "session_busy": 409,
     "task_finished": 409,
     "task_running": 409,

@@ -289,3 +289,53 @@ event: progress\r
 data: {{"task_id":"{_TASK_ID}","status":"processing","progress":1,"total":2,"current_prompt":"the same corgi asleep"}}\r
 \r
 """
+
+_PROMPT: dict[str, Any] = {
+    "id": "portrait-lighthouse-keeper",
+    "text": "Weathered lighthouse keeper leaning on a rusted gallery rail above a slate sea ...",
+    "description": "A keeper at dusk, close up.",
+    "category": "portrait",
+    "tags": ["portrait photography", "sea", "dusk"],
+    "style": "documentary photograph",
+    "is_favorite": True,
+    "created_at": "2026-11-25T00:00:00.000Z",
+    "language": "en",
+}
+_OWN_PROMPT: dict[str, Any] = _PROMPT | {
+    "id": "9e3f1a2b3c4d5e6f0f8d1c6d5c7c4b2a",
+    "text": "a quiet harbour at dawn",
+    "description": "",
+    "category": "custom",
+    "tags": [],
+    "style": "",
+    "is_favorite": False,
+    "created_at": _TIME,
+}
+CATEGORIES: list[dict[str, Any]] = [
+    {
+        "name": "portrait",
+        "display_name": "Portraits",
+        "description": "People and faces, up close.",
+        "count": 14,
+        "icon": "👤",
+    }
+]
+PROMPTS: dict[str, Any] = {"prompts": [_OWN_PROMPT, _PROMPT], "total": 127, "categories": CATEGORIES}
+PROMPT_KEPT: dict[str, Any] = {"prompt": _OWN_PROMPT, "message": "Kept the prompt."}
+PROMPTS_WRITTEN: dict[str, Any] = {
+    "prompts": [_PROMPT | {"id": _OWN_PROMPT["id"], "is_favorite": False, "created_at": _TIME}],
+    "count": 1,
+    "category": "portrait",
+    "saved": True,
+}
+PROMPT_ENHANCED: dict[str, Any] = {
+    "prompt": "A tabby cat asleep on a sunlit windowsill, dust drifting in warm side light, soft greens beyond the glass ...",
+    "original": "a cat",
+}
+PROMPTS_VARIED: dict[str, Any] = {"prompts": ["a cat as a linocut ...", "a cat in gouache ..."]}
+PROMPT_FAVORITE: dict[str, Any] = {
+    "prompt_id": "portrait-lighthouse-keeper",
+    "is_favorite": True,
+    "message": "Added the prompt to your favourites.",
+}
+PROMPT_DELETED: dict[str, Any] = {"success": True, "message": "Deleted the prompt."}

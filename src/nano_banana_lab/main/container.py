@@ -36,6 +36,10 @@ from nano_banana_lab.core.identity.ports import IdentityProvider, KeySealer, Tok
 from nano_banana_lab.core.identity.redirects import RedirectAllowlist
 from nano_banana_lab.core.identity.sessions import Sessions
 from nano_banana_lab.core.identity.sign_in import BeginSignIn, FinishSignIn
+from nano_banana_lab.core.prompts.library import Library
+from nano_banana_lab.core.prompts.own_prompts import OwnPrompts
+from nano_banana_lab.core.prompts.ports import StarterLibrary
+from nano_banana_lab.core.prompts.write_prompts import WritePrompts
 from nano_banana_lab.core.quota.ledger import Ledger
 from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.quota.reset_quota import ResetQuota
@@ -197,6 +201,20 @@ class Tasks(Provider):
         return TaskBook(key_values=key_values, clock=clock, ttl_seconds=settings.task_ttl_seconds)
 
     use_cases = provide_all(Announce, HoldPictures, LineUp, SubmitTask, RunItem, CancelTask, RetryTask, KeepTasksMoving)
+
+
+class Prompts(Provider):
+    """The library that ships, and a text model that writes more."""
+
+    scope = Scope.APP
+
+    @provide
+    def starter_library(self) -> StarterLibrary:
+        from nano_banana_lab.adapters.toml.starter_library import TomlStarterLibrary
+
+        return TomlStarterLibrary()
+
+    use_cases = provide_all(Library, OwnPrompts, WritePrompts)
 
 
 class Identity(Provider):
@@ -361,7 +379,7 @@ class Web(Provider):
 
 def make_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
     """The wiring for these settings; `overrides` replace single ports, for tests and for adapters of your own."""
-    providers = (Stores(), Models(), Tasks(), Identity(), _owners(settings), UseCases(), Web())
+    providers = (Stores(), Models(), Tasks(), Prompts(), Identity(), _owners(settings), UseCases(), Web())
     return make_async_container(*providers, *overrides, context={Settings: settings})
 
 

@@ -1,0 +1,221 @@
+"""The prompt library: look through it, keep prompts of your own, have some written."""
+
+from collections import Counter
+from typing import Annotated, Any
+
+from dishka.integrations.litestar import FromDishka
+from litestar import Controller, Request, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from nano_banana_lab.core.generation.prompt import checked_prompt
+from nano_banana_lab.core.identity.caller import Caller
+from nano_banana_lab.core.identity.ports import AuthenticationFailed
+from nano_banana_lab.core.prompts.library import Library, LibraryQuery
+from nano_banana_lab.core.prompts.own_prompts import OwnPrompts
+from nano_banana_lab.core.prompts.ports import PromptDraft
+from nano_banana_lab.core.prompts.prompt import ENGLISH, Language
+from nano_banana_lab.core.prompts.write_prompts import WritePrompts
+from nano_banana_lab.http import examples
+from nano_banana_lab.http.caller import owner_of
+from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
+from nano_banana_lab.http.openapi import OPEN, answer, problems
+from nano_banana_lab.http.prompt_bodies import (
+    LANGUAGE,
+    CategoryBody,
+    CategoryName,
+    EnhanceBody,
+    EnhancedBody,
+    FavoriteBody,
+    GeneratePromptsBody,
+    KeptBody,
+    LibraryBody,
+    NewPromptBody,
+    PromptBody,
+    PromptDeletedBody,
+    VariationsBody,
+    VariedBody,
+    WrittenPromptsBody,
+)
+
+KEPT = "Kept the prompt."
+MARKED = "Added the prompt to your favourites."
+UNMARKED = "Removed the prompt from your favourites."
+DELETED = "Deleted the prompt."
+
+WRITING_PROBLEMS = (
+    "validation_error",
+    "no_api_key",
+    "content_blocked",
+    "invalid_api_key",
+    "unsupported_media_type",
+    "payload_too_large",
+    "quota_exceeded",
+    "upstream_rate_limited",
+    "upstream_error",
+    "upstream_timeout",
+    "model_retired",
+    "overloaded",
+    "service_unavailable",
+    "internal_error",
+    "idempotency_conflict",
+)
+"""What can go wrong whenever a prompt is written."""
+
+LanguageParameter = Annotated[str, QueryParameter(description=LANGUAGE)]
+
+
+class PromptsController(Controller):
+    """Prompts to begin with, and your own."""
+
+    path = "/api/prompts"
+    tags = ("Prompts",)
+
+    @get(
+        summary="Look through the library",
+        responses=answer(LibraryBody, "A page of prompts, and all categories", examples.PROMPTS)
+        | problems("validation_error", "service_unavailable", "internal_error"),
+    )
+    async def library(
+        self,
+        caller: NamedDependency[Caller],
+        library: FromDishka[Library],
+        category: CategoryName | None = None,
+        search: Annotated[str, QueryParameter(max_length=200, description="Words that all must occur.")] = "",
+        favorites_only: FromQuery[bool] = False,  # noqa: FBT002  a query parameter has no position
+        language: LanguageParameter = ENGLISH,
+        limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+        offset: Annotated[int, QueryParameter(ge=0, le=1_000_000_000)] = 0,
+    ) -> LibraryBody:
+        """Your own prompts first, the newest first, then those that ship with the service. Only prompts in `language`."""
+        spoken = Language(language)
+        query = LibraryQuery(
+            owner=caller.owner,
+            language=spoken,
+            category=category,
+            search=search,
+            favorites_only=favorites_only,
+            limit=limit,
+            offset=offset,
+        )
+        page = await library(query)
+        return LibraryBody(
+            prompts=PromptBody.all_of(page.prompts, page.favorites),
+            total=page.total,
+            categories=CategoryBody.all_of(library.categories(spoken), page.counts),
+        )
+
+    @get(
+        "/categories",
+        security=OPEN,
+        summary="All categories",
+        responses=answer(list[CategoryBody], "Every category, in order", examples.CATEGORIES)
+        | problems("validation_error", "service_unavailable", "internal_error"),
+    )
+    async def categories(
+        self, request: Request[Any, Any, Any], library: FromDishka[Library], language: LanguageParameter = ENGLISH
+    ) -> list[CategoryBody]:
+        """Needs no token; with one, your own prompts are counted too."""
+        spoken = Language(language)
+        library.check(spoken)
+        try:
+            visible = await library.visible(await owner_of(request), spoken)
+        except AuthenticationFailed:
+            visible = list(library.starter.prompts(spoken))
+        return CategoryBody.all_of(library.categories(spoken), Counter(prompt.category for prompt in visible))
+
+    @post(
+        status_code=200,
+        summary="Keep a prompt",
+        responses=answer(KeptBody, "The prompt, kept", examples.PROMPT_KEPT)
+        | problems(
+            "validation_error", "unsupported_media_type", "payload_too_large", "service_unavailable", "internal_error"
+        ),
+    )
+    async def keep(
+        self, data: JSONBody[NewPromptBody], caller: NamedDependency[Caller], own: FromDishka[OwnPrompts]
+    ) -> KeptBody:
+        """Nobody else sees it."""
+        draft = PromptDraft(text=data.text, description=data.description, tags=tuple(data.tags))
+        kept = own.prepared([draft], category=data.category, language=Language(data.language))
+        await own.keep(caller.owner, kept)
+        return KeptBody(prompt=PromptBody.of(kept[0], is_favorite=False), message=KEPT)
+
+    @post(
+        "/generate",
+        status_code=200,
+        middleware=[Idempotency()],
+        operation_class=IdempotentOperation,
+        summary="Have prompts written",
+        responses=answer(WrittenPromptsBody, "The prompts, kept in your library", examples.PROMPTS_WRITTEN)
+        | problems(*WRITING_PROBLEMS),
+    )
+    async def generate(
+        self, data: JSONBody[GeneratePromptsBody], caller: NamedDependency[Caller], write: FromDishka[WritePrompts]
+    ) -> WrittenPromptsBody:
+        """Takes some seconds. Exactly as many as asked for, no two alike; when the model does not manage that, it is 502."""
+        style = data.style.strip() if data.style else None
+        prompts = await write(
+            caller, category=data.category, style=style or None, count=data.count, language=Language(data.language)
+        )
+        return WrittenPromptsBody(prompts=PromptBody.all_of(prompts), count=len(prompts), category=data.category)
+
+    @post(
+        "/enhance",
+        status_code=200,
+        middleware=[Idempotency()],
+        operation_class=IdempotentOperation,
+        summary="Have a prompt told better",
+        responses=answer(EnhancedBody, "The prompt, told better", examples.PROMPT_ENHANCED)
+        | problems(*WRITING_PROBLEMS),
+    )
+    async def enhance(
+        self, data: JSONBody[EnhanceBody], caller: NamedDependency[Caller], write: FromDishka[WritePrompts]
+    ) -> EnhancedBody:
+        """The same picture in more words; not kept."""
+        original = checked_prompt(data.prompt)
+        language = Language(data.language) if data.language else None
+        return EnhancedBody(prompt=await write.enhance(caller, original, language=language), original=original)
+
+    @post(
+        "/variations",
+        status_code=200,
+        middleware=[Idempotency()],
+        operation_class=IdempotentOperation,
+        summary="Have a prompt varied",
+        responses=answer(VariedBody, "Other pictures of the same idea", examples.PROMPTS_VARIED)
+        | problems(*WRITING_PROBLEMS),
+    )
+    async def variations(
+        self, data: JSONBody[VariationsBody], caller: NamedDependency[Caller], write: FromDishka[WritePrompts]
+    ) -> VariedBody:
+        """They differ in style, mood or composition; not kept."""
+        return VariedBody(prompts=list(await write.vary(caller, data.prompt, count=data.count, kind=data.kind)))
+
+    @post(
+        "/{prompt_id:str}/favorite",
+        status_code=200,
+        summary="Add a prompt to your favourites, or remove it",
+        responses=answer(FavoriteBody, "Whether it is a favourite now", examples.PROMPT_FAVORITE)
+        | problems("prompt_not_found", "service_unavailable", "internal_error"),
+    )
+    async def favorite(
+        self, prompt_id: FromPath[str], caller: NamedDependency[Caller], own: FromDishka[OwnPrompts]
+    ) -> FavoriteBody:
+        """The other way round each time it is called. Built-in prompts can be favourites as well."""
+        is_favorite = await own.toggle_favorite(caller.owner, prompt_id)
+        return FavoriteBody(prompt_id=prompt_id, is_favorite=is_favorite, message=MARKED if is_favorite else UNMARKED)
+
+    @delete(
+        "/{prompt_id:str}",
+        status_code=200,
+        summary="Delete a prompt of your own",
+        responses=answer(PromptDeletedBody, "It is gone", examples.PROMPT_DELETED)
+        | problems("prompt_not_found", "authorization_failed", "service_unavailable", "internal_error"),
+    )
+    async def delete_prompt(
+        self, prompt_id: FromPath[str], caller: NamedDependency[Caller], own: FromDishka[OwnPrompts]
+    ) -> PromptDeletedBody:
+        """A built-in prompt is 403."""
+        await own.delete(caller.owner, prompt_id)
+        return PromptDeletedBody(success=True, message=DELETED)
