@@ -13,6 +13,8 @@ from nano_banana_lab.testing.task_runs import Runs, until_state, working
 
 REDELIVERY_SECONDS = 1.0
 
+STREAM = "nbl:tasks:stream"
+
 AN_OUTAGE = 1.5
 """Seconds after which the names of whoever gave no sign of life look abandoned."""
 
@@ -30,12 +32,10 @@ def lasting_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest) -> RedisServer:
-    """One that these tests may break, and that remembers what it was told; `forgetful` marks those that want another."""
-    name = "forgetful_server" if request.node.get_closest_marker("parametrize") else "lasting_server"
-    server: RedisServer = request.getfixturevalue(name)
-    server.flush()
-    return server
+def server(lasting_server: RedisServer) -> RedisServer:
+    """One that these tests may break, and that comes back with all it was told."""
+    lasting_server.flush()
+    return lasting_server
 
 
 @pytest.fixture
@@ -104,6 +104,21 @@ class TestWorkers:
         assert (meanwhile.waiting, meanwhile.running) == (0, 1)
         assert (long.ended, others.ended) == (["long"], ["next"])
 
+    async def test_after_an_outage_whoever_lives_has_time_to_say_so(self, server: RedisServer):
+        runs, queue = Runs(), DocketTaskQueue(server.url, redelivery_seconds=1.6)
+        await queue.submit(["a"])
+        server.ask("XGROUP", "CREATE", STREAM, "docket-workers", 0)
+        [[_, [[message, _]]]] = server.ask("XREADGROUP", "GROUP", "docket-workers", "somebody", "STREAMS", STREAM, ">")
+        async with working(queue, runs):
+            await until_state(queue, workers=1)
+            await outage(server, 2.0)
+            await asyncio.sleep(0.4)
+            server.ask("XCLAIM", STREAM, "docket-workers", "somebody", 0, message)
+            await asyncio.sleep(0.8)
+        await queue.aclose()
+
+        assert runs.started == []
+
     async def test_what_waited_is_run_after_an_outage_also_beside_a_run_that_still_goes_on(
         self, server: RedisServer, queue: DocketTaskQueue
     ):
@@ -111,7 +126,7 @@ class TestWorkers:
         await queue.submit(["long"])
         async with working(queue, runs, concurrency=2):
             await runs.until_started(1)
-            await outage(server)
+            await outage(server, 0.5)
             await queue.submit(["new"])
             await runs.until_started(2)
             runs.let_go()
@@ -119,20 +134,20 @@ class TestWorkers:
 
         assert runs.started == ["long", "new"]
 
-    @pytest.mark.parametrize("seconds", [0, AN_OUTAGE])
     async def test_a_server_that_comes_back_empty_is_worked_on_and_nothing_is_run_twice_at_once(
-        self, server: RedisServer, queue: DocketTaskQueue, seconds: float
+        self, forgetful_server: RedisServer
     ):
-        runs = Runs(held=True)
+        runs, queue = Runs(held=True), DocketTaskQueue(forgetful_server.url, redelivery_seconds=REDELIVERY_SECONDS)
         await queue.submit(["a"])
         async with working(queue, runs):
             await runs.until_started(1)
-            await outage(server, seconds)
+            await outage(forgetful_server, 0.5)
             await queue.submit(["a", "b"])
             await runs.until_started(2)
             await until_state(queue, running=2)
             runs.let_go()
             await until_state(queue, waiting=0, running=0)
+        await queue.aclose()
 
         assert runs.started == ["a", "b"]
 
@@ -170,7 +185,7 @@ class TestWorkers:
         caplog.set_level(logging.WARNING)
         async with working(queue, Runs()):
             await until_state(queue, workers=1)
-            await outage(server)
+            await outage(server, 1.0)
             await until_logged(caplog, "answers again")
 
         assert [record.getMessage() for record in caplog.records] == [

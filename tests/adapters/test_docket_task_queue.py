@@ -92,6 +92,18 @@ class TestWhatStays:
         assert lasting == [b"nbl:tasks:stream"]
         assert redis_server.ask("XLEN", "nbl:tasks:stream") == 0
 
+    async def test_in_memory_a_name_leaves_nothing(self):
+        runs, queue = Runs(), DocketTaskQueue("memory://what-stays")
+        async with working(queue, runs):
+            await queue.submit([f"n{number}" for number in range(20)])
+            await runs.until_ended(20)
+            await until_state(queue, waiting=0, running=0)
+            async with (await queue._opened()).redis() as redis:
+                keys = await redis.keys("*:n*")
+        await queue.aclose()
+
+        assert keys == []
+
     async def test_a_name_that_is_submitted_again_does_not_die_with_its_last_run(
         self, queue: DocketTaskQueue, redis_server: RedisServer
     ):

@@ -27,22 +27,23 @@ TASK = "run"
 
 _T = TypeVar("_T")
 
-GREETING = Callable[[Any], Awaitable[None]]
+Greeting = Callable[[Any], Awaitable[None]]
 """What a new connection begins with."""
 
 
 class LabDocket(Docket):
     """A `Docket` with `run` as its only task; not connected yet.
 
-    What a name leaves behind dies after 15 minutes: long enough that a worker that was thought dead and comes back
-    cannot mistake a later submission of the same name for its own.
+    What a name leaves in Redis dies 15 minutes after its run: long enough that a worker that was thought dead and comes
+    back does not mistake a later submission of the same name for its own. In memory nobody comes back, nothing is left,
+    and what dies by the clock there would never be freed (burner-redis 0.1.7).
     """
 
     def __init__(self, url: str, run: TaskFunction) -> None:
         super().__init__(
             NAME,
             url,
-            execution_ttl=timedelta(minutes=15),
+            execution_ttl=timedelta(minutes=0 if url.startswith("memory:") else 15),
             result_storage=MemoryStore(),  # stays empty: runs answer nothing and raise nothing
         )
         self._no_strikes = StrikeList()
@@ -87,7 +88,7 @@ class Patience(Retry):
 
 
 @asynccontextmanager
-async def connected(docket: Docket, patience: Patience, greeting: GREETING | None = None) -> AsyncIterator[None]:
+async def connected(docket: Docket, patience: Patience, greeting: Greeting | None = None) -> AsyncIterator[None]:
     """Connect it on first use, until the end; what hangs is given up after 3 seconds and asked again with `patience`.
 
     Docket's own connections wait for ever, and its worker stops taking names, and lets go of those it runs, at the

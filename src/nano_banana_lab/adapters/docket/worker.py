@@ -1,8 +1,8 @@
-"""Docket's worker, and what it lacks to never run a name twice while it lives.
+"""Docket's worker, and what it lacks to never give away what it still runs.
 
-Left to itself, Docket's worker (0.27) lets go of the names it runs while it waits for them to end, which it does when it
-is cancelled and after each broken connection; it takes no others meanwhile, and a cancellation then ends the runs.
-So here each run is a task of its own, connections are mended below Docket's feet, and signs of life go on to the end.
+Docket's own (0.27) stops saying that it holds its names as soon as it waits for their runs to end: when it is told to
+stop, and whenever Redis fails it. Other workers then take the names of runs that go on; it takes none itself meanwhile.
+So here Redis never seems to fail, since connections are mended below Docket, and signs of life last as long as the runs.
 
 Importing this module takes a quarter of a second; import it in a thread.
 """
@@ -74,13 +74,13 @@ async def _serve(worker: "_Worker", life: "_SignsOfLife", patience: Patience, ov
 
 class _Worker(Worker):
     async def _cancellation_listener(self) -> None:
-        """Nothing is ever cancelled by name; Docket would listen ten times a second, and warn every second of an outage."""
+        """No run is ever cancelled by name; Docket would listen ten times a second, and warn of an outage every second."""
         if self._processing_session is not None:
             self._processing_session.cancellation_ready.set()
 
 
 class _Runs:
-    """The runs of one worker, each in a task that ends by itself or by `cancel`, and by nothing that befalls Docket."""
+    """The runs of one worker, each in a task that nothing ends but itself and `last`."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
