@@ -40,6 +40,7 @@ OPEN = {
     "POST /api/auth/guest",
     "GET /api/quota/config",
     "POST /api/generate/estimate",
+    "GET /api/prompts/categories",
 }
 """Everything that answers without a token where users sign in."""
 

@@ -39,7 +39,6 @@ from nano_banana_lab.core.identity.sign_in import BeginSignIn, FinishSignIn
 from nano_banana_lab.core.prompts.library import Library
 from nano_banana_lab.core.prompts.own_prompts import OwnPrompts
 from nano_banana_lab.core.prompts.ports import StarterLibrary
-from nano_banana_lab.core.prompts.write_prompts import WritePrompts
 from nano_banana_lab.core.quota.ledger import Ledger
 from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.quota.reset_quota import ResetQuota
@@ -214,7 +213,7 @@ class Prompts(Provider):
 
         return TomlStarterLibrary()
 
-    use_cases = provide_all(Library, OwnPrompts, WritePrompts)
+    use_cases = provide_all(Library, OwnPrompts)
 
 
 class Identity(Provider):
