@@ -24,8 +24,14 @@ _FOREIGN = re.compile(
 FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 _END_OF_HEADERS = frozenset({0xD9, 0xDA})
-MAX_SEGMENTS = 4096
-_MAX_PADDING = 1024
+MAX_SEGMENTS = 1024
+"""Of 64 KiB each at most, so a file of 64 MiB that fills them can have them."""
+
+_MAX_STRAY_BYTES = 16_384
+"""Before the markers of one file, all together: some writers align segments, and a few leave a gap."""
+
+_MARKER = re.compile(rb"\xff[^\x00\xff]")
+_FIRST = 1024
 
 
 def read_facts(data: bytes) -> PictureFacts:
@@ -47,7 +53,7 @@ def _mime_type(data: bytes) -> str:
         return "image/jpeg"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "image/webp"
-    if _FOREIGN.match(data[:_MAX_PADDING]):
+    if _FOREIGN.match(data[:_FIRST]):
         raise InvalidImage(reason="unsupported_format")
     raise InvalidImage(reason="truncated" if _is_a_beginning(data) else "not_an_image")
 
@@ -68,9 +74,9 @@ def _png_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    position = 2
+    markers, position = Markers(data), 2
     for _ in range(MAX_SEGMENTS):
-        marker, position = next_marker(data, position)
+        marker, position = markers.after(position)
         if marker in FRAME_HEADERS:
             height, width = struct.unpack_from(">HH", data, position + 3)
             return width, height
@@ -81,12 +87,23 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
     raise InvalidImage(reason="truncated")
 
 
-def next_marker(data: bytes, position: int) -> tuple[int, int]:
-    """The marker's code and where its content begins; stray bytes before a marker are passed over."""
-    for at in range(position, position + _MAX_PADDING):
-        if data[at] == 0xFF and data[at + 1] not in (0x00, 0xFF):
-            return data[at + 1], at + 2
-    raise InvalidImage(reason="truncated")
+class Markers:
+    """Finds a JPEG's markers one after another, past fill and stray bytes, of which a file has a limited number."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._left = _MAX_STRAY_BYTES
+
+    def after(self, position: int) -> tuple[int, int]:
+        """The next marker's code and where its content begins.
+
+        Raises `InvalidImage` when none follows, or too many stray bytes come before it.
+        """
+        found = _MARKER.search(self._data, position, position + self._left + 2)
+        if not found:
+            raise InvalidImage(reason="truncated")
+        self._left -= found.start() - position
+        return self._data[found.start() + 1], found.end()
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

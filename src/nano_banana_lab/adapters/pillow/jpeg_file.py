@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 
 from nano_banana_lab.adapters.pillow.appendices import after_appendix
-from nano_banana_lab.adapters.pillow.headers import FRAME_HEADERS, MAX_SEGMENTS, WITHOUT_LENGTH, next_marker
+from nano_banana_lab.adapters.pillow.headers import FRAME_HEADERS, MAX_SEGMENTS, WITHOUT_LENGTH, Markers
 from nano_banana_lab.adapters.pillow.other_kinds import refuse_as_note
 from nano_banana_lab.adapters.pillow.parts import Part
 from nano_banana_lab.core.history.ports import InvalidImage, PictureFacts
@@ -47,9 +47,9 @@ def segments(data: bytes, start: int = 0) -> Iterator[Part]:
 
     Raises `InvalidImage` where the picture is cut short.
     """
-    position = start + 2
+    markers, position = Markers(data), start + 2
     for _ in range(MAX_SEGMENTS):
-        code, position = next_marker(data, position)
+        code, position = markers.after(position)
         if code in WITHOUT_LENGTH:
             continue
         kind, end = bytes((code,)), position
