@@ -1,7 +1,9 @@
 """What every `PictureTools` promises about pictures that were taken with a turned camera."""
 
+import random
 import struct
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
@@ -14,6 +16,9 @@ from nano_banana_lab.core.history.ports import InvalidImage
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True, "exact": True}}
+UP = 2
+"""The PNG filter for differences from the row above."""
+
 HOW = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -41,10 +46,18 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def deep_png(rows: list[bytes], columns: int, colour: int, orientation: int) -> bytes:
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 8
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        at += 12 + length
+
+
+def deep_png(rows: list[bytes], columns: int, colour: int, orientation: int, *, filter: int = 0) -> bytes:
     header = struct.pack(">IIBBBBB", columns, len(rows), 16, colour, 0, 0, 0)
     exif = turned(orientation).tobytes().removeprefix(b"Exif\0\0")
-    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    pixels = zlib.compress(b"".join(bytes((filter,)) + row for row in rows))
     parts = ((b"IHDR", header), (b"gAMA", struct.pack(">I", 45455)), (b"eXIf", exif), (b"IDAT", pixels), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, content) for kind, content in parts)
 
@@ -52,8 +65,7 @@ def deep_png(rows: list[bytes], columns: int, colour: int, orientation: int) -> 
 def deep_pixels(data: bytes, step: int) -> list[bytes]:
     """Rows of a 16-bit PNG whose filters are none or the difference from the left."""
     (columns,) = struct.unpack_from(">I", data, 16)
-    at = data.index(b"IDAT")
-    raw = zlib.decompress(data[at + 4 : at + 4 + struct.unpack_from(">I", data, at - 4)[0]])
+    raw = zlib.decompress(b"".join(content for kind, content in chunks(data) if kind == b"IDAT"))
     rows = []
     for begin in range(0, len(raw), 1 + columns * step):
         row = bytearray(raw[begin + 1 : begin + 1 + columns * step])
@@ -63,10 +75,35 @@ def deep_pixels(data: bytes, step: int) -> list[bytes]:
     return rows
 
 
-class UprightContract:
-    """The promises. A subclass says how to make tools with given limits, in pixels and bytes."""
+def noise(mode: str) -> Image.Image:
+    return Image.merge(mode, [Image.effect_noise((300, 200), 90)] * len(mode))
 
-    def make_tools(self, *, max_pixels: int = 50_000_000, max_bytes: int = 20 * 1024 * 1024):
+
+LARGE = {
+    "jpeg": saved(noise("RGB"), "JPEG", 6, quality=90),
+    "png": saved(noise("RGBA"), "PNG", 6),
+    "webp": saved(noise("RGB"), "WEBP", 6),
+    "lossless": saved(noise("RGB"), "WEBP", 6, lossless=True),
+    "16 bits": deep_png([noise("L").tobytes()[nth : nth + 800] for nth in range(200)], 100, 6, 6),
+}
+
+
+def swelling() -> bytes:
+    """Rows that repeat the one before, which a packer that looks back 32 KiB sees only by the filter that says so."""
+    rows = [random.Random(1).randbytes(96_000), *[bytes(96_000)] * 249]
+    return deep_png(rows, 12_000, 6, 2, filter=UP)
+
+
+class UprightContract:
+    """The promises. A subclass says how to make tools with given limits, in pixels, bytes and bytes of a turned copy."""
+
+    def make_tools(
+        self,
+        *,
+        max_pixels: int = 50_000_000,
+        max_bytes: int = 64 * 1024 * 1024,
+        max_turned_bytes: int = 20 * 1024 * 1024,
+    ):
         raise NotImplementedError
 
     @pytest.fixture
@@ -148,7 +185,6 @@ class UprightContract:
         copy = opened(await tools.upright(saved(image, "JPEG", 6, progressive=progressive)))
 
         assert (copy.mode, copy.size) == ("CMYK", (60, 90))
-        assert ("progressive" in copy.info) is progressive
         assert copy.getpixel((30, 45)) == pytest.approx((0, 255, 255, 0), abs=3)
 
     @pytest.mark.parametrize("format", FORMATS)
@@ -167,6 +203,29 @@ class UprightContract:
             with pytest.raises(InvalidImage) as refused:
                 await self.make_tools(**limits).upright(data)
             assert refused.value.details == {"reason": reason}
+
+    @pytest.mark.parametrize("name", LARGE)
+    async def test_a_copy_may_have_as_many_bytes_as_allowed_and_not_one_more(self, tools, name):
+        size = len(await tools.upright(LARGE[name]))
+
+        assert len(await self.make_tools(max_turned_bytes=size).upright(LARGE[name])) == size
+        with pytest.raises(InvalidImage) as refused:
+            await self.make_tools(max_turned_bytes=size - 1).upright(LARGE[name])
+        assert refused.value.details == {"reason": "too_many_bytes"}
+
+    async def test_a_copy_of_more_than_20_mebibytes_is_refused_unless_told_otherwise(self, tools):
+        data = swelling()
+
+        with pytest.raises(InvalidImage) as refused:
+            await tools.upright(data)
+
+        assert len(data) < 300_000
+        assert refused.value.details == {"reason": "too_many_bytes"}
+
+    async def test_what_stands_upright_may_have_any_size(self):
+        data = picture(size=(500, 500))
+
+        assert await self.make_tools(max_turned_bytes=10).upright(data) is data
 
 
 class TestPillowPictureTools(UprightContract):

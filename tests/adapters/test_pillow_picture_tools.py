@@ -17,6 +17,14 @@ from PIL.PngImagePlugin import PngInfo
 from nano_banana_lab.adapters.pillow.picture_tools import PillowPictureTools
 from nano_banana_lab.core.history.ports import InvalidImage
 
+PEAK = """
+def peak():
+    \"""KiB that this program had at once; `ru_maxrss` would begin with what the one had that started it.\"""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+"""
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells the peak of one program")
+
 
 def encoded(format: str, size: tuple[int, int] = (40, 30), mode: str = "RGB", **options) -> bytes:
     file = BytesIO()
@@ -97,13 +105,24 @@ async def test_a_bomb_is_refused_by_its_header(bomb):
         assert refused.value.details == {"reason": "too_many_pixels"}
 
 
+@pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536)])
+async def test_a_side_longer_than_a_jpeg_may_have_is_too_many_pixels(size):
+    tools, (width, height) = PillowPictureTools(), size
+
+    for act in (tools.inspect, tools.thumbnail, tools.verify, tools.upright):
+        with pytest.raises(InvalidImage) as refused:
+            await act(png(header(width, height)))
+        assert refused.value.details == {"reason": "too_many_pixels"}
+    assert (await tools.inspect(png(header(min(width, 65_535), min(height, 65_535))))).mime_type == "image/png"
+
+
+@on_linux
 def test_bombs_take_no_memory():
     """In a process of its own, where the peak is only theirs: less than 64 MiB more than a small picture takes."""
-    script = f"""
-import asyncio, resource, sys
+    script = f"""{PEAK}
+import asyncio, sys
 sys.path.insert(0, {str(__file__).rpartition("/")[0]!r})
 from test_pillow_picture_tools import JPEG_BOMB, PNG_BOMB, SECOND_HEADER, SOUND, WEBP_BOMB, InvalidImage, PillowPictureTools
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 async def main():
     tools = PillowPictureTools()
     await tools.thumbnail(SOUND["png"])

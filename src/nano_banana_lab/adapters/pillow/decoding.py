@@ -32,10 +32,16 @@ def opened(data: bytes, facts: PictureFacts) -> Iterator[Image.Image]:
 
     Raises `InvalidImage`, whatever the decoder stumbles over within.
     """
+    with nothing_but_invalid_images(), Image.open(BytesIO(data), formats=[_DECODERS[facts.mime_type]]) as picture:
+        _check_size(picture, facts)
+        yield picture
+
+
+@contextmanager
+def nothing_but_invalid_images() -> Iterator[None]:
+    """Raises `InvalidImage`, whatever Pillow stumbles over within."""
     try:
-        with Image.open(BytesIO(data), formats=[_DECODERS[facts.mime_type]]) as picture:
-            _check_size(picture, facts)
-            yield picture
+        yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidImage(reason="too_many_pixels") from error
     except InvalidImage:

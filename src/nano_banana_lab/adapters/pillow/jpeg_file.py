@@ -146,7 +146,7 @@ def painted(data: bytes, parts: list[Part], *, to_the_end: bool = False) -> byte
             before = 2 if part.kind == _EOI else 4
             stop = end_of_scan(data, part.end) if part.kind == _SCAN else part.end
             pieces.append(data[part.start - before : stop])
-    if to_the_end and _is_one_scan(data, parts):
+    if to_the_end and is_one_scan(data, parts):
         pieces[-1] = _FURTHER
     return b"".join(pieces)
 
@@ -157,7 +157,7 @@ def _paints(part: Part, data: bytes) -> bool:
     return part.kind != _COMMENT
 
 
-def _is_one_scan(data: bytes, parts: list[Part]) -> bool:
+def is_one_scan(data: bytes, parts: list[Part]) -> bool:
     """All components in one sequential pass: the number in the frame's header is that in the scan's."""
     (frame,) = (part for part in parts if part.kind in _FRAMES)
     scans = [part for part in parts if part.kind == _SCAN]

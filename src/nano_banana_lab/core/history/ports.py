@@ -56,6 +56,10 @@ class PictureTools(Protocol):
         """The picture as a person sees it: the very same bytes, unless EXIF says that it must be turned.
 
         Then a turned copy of the same type and kind of compression, lossless where the original was, without the EXIF
-        orientation, its colour profile kept. Raises `InvalidImage`.
+        orientation, its colour profile kept. It MUST be given up as soon as it is found to have more bytes than the
+        tools allow - 20 MiB, as many as one input may have - and before anything is unpacked when its pixels would take
+        more memory than they allow, because both can be asked for by very few bytes.
+
+        Raises `InvalidImage`; for these two with the reasons `too_many_bytes` and `too_many_pixels`.
         """
         ...
