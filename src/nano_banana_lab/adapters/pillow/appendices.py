@@ -64,7 +64,7 @@ def _end_of_samsung(data: bytes, start: int) -> int | None:
 def _is_seamless(data: bytes, start: int, covered: list[tuple[int, int]], directory: int) -> bool:
     """Whether the blocks leave no room for anything between them but padding."""
     for begin, end in covered:
-        if begin < start or end > directory or data.count(0, start, begin) != begin - start:
+        if begin < start or end > directory or _after_zeros(data, start) < begin:
             return False
         start = end
-    return data.count(0, start, directory) == directory - start
+    return _after_zeros(data, start) >= directory

@@ -10,8 +10,11 @@ from nano_banana_lab.core.history.ports import InvalidImage, PictureFacts
 
 _MAX_CHUNKS = 8192
 _MAX_CHUNKS_OF_A_FRAME = 16
+_MAX_PIXELS = 25_000_000
+"""A decoder needs 16 bytes for each."""
+
 _MAX_PIXELS_OF_NOTHING, _PIXELS_PER_BYTE_AT_BEST = 10_000_000, 1000
-"""A few bytes can ask for any size in one colour, and a decoder needs 16 bytes for each of its pixels."""
+"""A few bytes can ask for any size in one colour."""
 
 _BITSTREAMS = frozenset({b"VP8 ", b"VP8L"})
 _KNOWN = _BITSTREAMS | {b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"C2PA"}
@@ -62,13 +65,13 @@ def check_webp(data: bytes, facts: PictureFacts) -> bytes:
     if not (all(_fits(data, part, facts) for part in moving) if moving else _is_still(data, parts, facts)):
         raise InvalidImage(reason="truncated")
     pixels = _as_file(data, moving[0]) if moving else data
-    _refuse_nothing(pixels, webp_canvas(pixels, 20) if moving else (facts.width, facts.height))
+    _refuse_floods(pixels, webp_canvas(pixels, 20) if moving else (facts.width, facts.height))
     return pixels
 
 
-def _refuse_nothing(data: bytes, size: tuple[int, int]) -> None:
+def _refuse_floods(data: bytes, size: tuple[int, int]) -> None:
     pixels = size[0] * size[1]
-    if pixels > max(_MAX_PIXELS_OF_NOTHING, len(data) * _PIXELS_PER_BYTE_AT_BEST):
+    if pixels > min(_MAX_PIXELS, max(_MAX_PIXELS_OF_NOTHING, len(data) * _PIXELS_PER_BYTE_AT_BEST)):
         raise InvalidImage(reason="too_many_pixels")
 
 
