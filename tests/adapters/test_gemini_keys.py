@@ -118,10 +118,10 @@ async def test_a_base_url_may_have_a_path(double):
 
 async def test_callers_who_come_first_together_share_one_client(model, double):
     await asyncio.gather(*(model.generate(ImageRequest.from_prompt(f"{n}")) for n in range(5)))
-    before = model._client
+    before = model._connection._client
     await asyncio.gather(model.warm_up(), model.warm_up())
 
-    assert before is model._client
+    assert before is model._connection._client
 
 
 async def test_closing_leaves_no_connection_open(double):
@@ -130,7 +130,7 @@ async def test_closing_leaves_no_connection_open(double):
     await model.aclose()
     await double.until(lambda _: double.open_connections == 0)
 
-    assert model._client is None
+    assert model._connection._client is None
 
 
 async def test_a_closed_model_opens_again_when_it_is_needed(model):

@@ -1,10 +1,7 @@
 """Google's Gemini as an `ImageModel`."""
 
 import asyncio
-import logging
-import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -13,19 +10,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nano_banana_lab.adapters.gemini.answer import read_answer
-from nano_banana_lab.adapters.gemini.call import Call
+from nano_banana_lab.adapters.gemini.call import Call, usable, within
+from nano_banana_lab.adapters.gemini.connection import GeminiConnection
 from nano_banana_lab.adapters.gemini.model_table import read_models
-from nano_banana_lab.adapters.gemini.retries import persistently
 from nano_banana_lab.core.generation.generated_image import GeneratedImage
 from nano_banana_lab.core.generation.image_request import ImageRequest, Resolution
 from nano_banana_lab.core.generation.model_card import ModelCard
-from nano_banana_lab.core.generation.ports import InvalidApiKey, NoApiKey, UpstreamTimeout
 from nano_banana_lab.core.shared.secrets import ApiKey
 
 if TYPE_CHECKING:
     from nano_banana_lab.adapters.gemini.client import GeminiClient
-
-_log = logging.getLogger(__name__)
 
 DEADLINES: Mapping[Resolution, float] = MappingProxyType(
     {Resolution.ONE_K: 180.0, Resolution.TWO_K: 300.0, Resolution.FOUR_K: 600.0}
@@ -33,7 +27,6 @@ DEADLINES: Mapping[Resolution, float] = MappingProxyType(
 """Seconds for one picture, retries included (GEMINI.md section 8)."""
 
 _CHECK_SECONDS = 10.0
-_SENDABLE = re.compile(r"[\x20-\x7e]+")
 
 
 class GeminiImageModel:
@@ -44,6 +37,7 @@ class GeminiImageModel:
     A successful answer that breaks off is not: it has probably been charged.
     `timeouts` are the seconds for everything together; an `UpstreamTimeout` ends what takes longer.
     A `models_file` adds to `models.toml` or replaces what it says; ValueError when it cannot be read.
+    A `connection` is one to share with others; without it the model has its own, to `base_url`.
     """
 
     def __init__(
@@ -56,6 +50,7 @@ class GeminiImageModel:
         retry_delays: Sequence[float] = (2, 4, 8),
         timeouts: Mapping[Resolution, float] = DEADLINES,
         models_file: Path | None = None,
+        connection: GeminiConnection | None = None,
     ) -> None:
         models = read_models(models_file)
         self._model_id = models.current_id(model_id)
@@ -64,23 +59,18 @@ class GeminiImageModel:
         self._api_key = api_key
         self._retry_delays = tuple(retry_delays)
         self._timeouts = timeouts
-        self._base_url = base_url
-        self._api_version = api_version
-        self._opening = asyncio.Lock()
-        # The SDK spends milliseconds on writing a request. Many at once go through here one by one,
-        # so that the event loop gets a turn between any two.
-        self._turnstile = asyncio.Lock()
-        self._client: GeminiClient | None = None
+        self._connection = connection or GeminiConnection(base_url=base_url, api_version=api_version)
 
     @property
     def card(self) -> ModelCard:
         return self._card
 
     async def generate(self, request: ImageRequest) -> GeneratedImage:
-        key = _usable(request.api_key or self._api_key)
+        key = usable(request.api_key or self._api_key)
         seconds = self._timeouts[request.settings.resolution]
-        async with _within(seconds) as deadline:
-            body = await persistently(partial(self._attempt, request, key, deadline), self._retry_delays)
+        body = await self._connection.ask(
+            partial(self._attempt, request, key), seconds=seconds, retry_delays=self._retry_delays
+        )
         # After the deadline, for what has arrived has been paid; in a thread, for 26 MB take longer than the loop may.
         answer = await _in_thread(
             partial(read_answer, body, model=self._model_id, include_thinking=request.include_thinking)
@@ -96,54 +86,23 @@ class GeminiImageModel:
         return msgspec.structs.replace(answer, usage=msgspec.structs.replace(usage, image_tokens=tokens))
 
     async def check(self) -> None:
-        key = _usable(self._api_key)
-        async with _within(_CHECK_SECONDS):
-            client = await self._open()
+        key = usable(self._api_key)
+        async with within(_CHECK_SECONDS):
+            client = await self._connection.open()
             await client.get_model(self._call(key, _CHECK_SECONDS))
 
     async def warm_up(self) -> None:
-        try:
-            await self._open()
-        except Exception:  # noqa: BLE001 - the first request will say what is wrong to somebody who can act on it
-            _log.warning("Could not prepare the Gemini client ahead of the first request.", exc_info=True)
+        await self._connection.warm_up()
 
     async def aclose(self) -> None:
-        """Close every connection to the service."""
-        async with self._opening:
-            client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        """Close every connection to the service, those of a shared `connection` too; it opens again when needed."""
+        await self._connection.aclose()
 
-    async def _attempt(self, request: ImageRequest, key: ApiKey, deadline: asyncio.Timeout) -> bytearray:
-        client = await self._open()
-        async with self._turnstile:
-            await asyncio.sleep(0)
-        return await client.ask_for_picture(self._call(key, _seconds_left(deadline)), request, self._model)
-
-    async def _open(self) -> "GeminiClient":
-        async with self._opening:
-            if self._client is None:
-                self._client = await asyncio.to_thread(_new_client, self._base_url, self._api_version)
-            return self._client
+    async def _attempt(self, request: ImageRequest, key: ApiKey, client: "GeminiClient", seconds: float) -> bytearray:
+        return await client.ask_for_picture(self._call(key, seconds), request, self._model)
 
     def _call(self, key: ApiKey, seconds: float) -> Call:
         return Call(model=self._model_id, successor=self._card.successor, key=key, seconds=seconds)
-
-
-def _new_client(base_url: str | None, api_version: str) -> "GeminiClient":
-    from nano_banana_lab.adapters.gemini.client import GeminiClient  # noqa: PLC0415 - takes a second
-
-    return GeminiClient(base_url=base_url, api_version=api_version)
-
-
-def _usable(key: ApiKey | None) -> ApiKey:
-    """The key as it can be sent, or the error that spares sending anything."""
-    text = key.reveal().strip() if key else ""
-    if not text:
-        raise NoApiKey
-    if not _SENDABLE.fullmatch(text):
-        raise InvalidApiKey
-    return ApiKey(text)
 
 
 async def _in_thread(read: Callable[[], GeneratedImage]) -> GeneratedImage:
@@ -151,17 +110,3 @@ async def _in_thread(read: Callable[[], GeneratedImage]) -> GeneratedImage:
     kept: list[GeneratedImage] = []
     await asyncio.to_thread(lambda: kept.append(read()))
     return kept.pop()
-
-
-@asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[asyncio.Timeout]:
-    try:
-        async with asyncio.timeout(seconds) as deadline:
-            yield deadline
-    except TimeoutError:
-        raise UpstreamTimeout(timeout_seconds=int(seconds) if seconds == int(seconds) else seconds) from None
-
-
-def _seconds_left(deadline: asyncio.Timeout) -> float:
-    ends = deadline.when()
-    return max(0.0, ends - asyncio.get_running_loop().time()) if ends is not None else 0.0
