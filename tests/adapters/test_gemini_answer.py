@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_banana_lab.adapters.gemini.answer import BLOCKED, read_answer
+from nano_banana_lab.adapters.gemini.answer import read_answer
+from nano_banana_lab.adapters.gemini.envelope import BLOCKED
 from nano_banana_lab.adapters.gemini.inline_data import picture_type
 from nano_banana_lab.adapters.gemini.rate_limits import rate_limit, seconds_until_quota_day
 from nano_banana_lab.core.generation.generated_image import GeneratedImage
