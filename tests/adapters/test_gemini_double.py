@@ -212,6 +212,98 @@ def test_text_models_answer_in_words(http):
     assert answer.json()["candidates"][0]["content"]["parts"] == [{"text": "hello"}]
 
 
+FLASH = "/v1beta/models/gemini-3.8-flash:generateContent"
+TEXTS = {"type": "array", "minItems": 4, "maxItems": 4, "items": {"type": "string"}}
+SCHEMA = {"type": "object", "properties": {"prompts": TEXTS}, "required": ["prompts"]}
+
+
+def asking_for_json(text: str = "a cat", instruction: str = "Write prompts.", **config):
+    form = {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA, **config}
+    return {"systemInstruction": {"parts": [{"text": instruction}]}, **asking(text), "generationConfig": form}
+
+
+def written_by(http, **asked) -> list[str]:
+    (part,) = http.post(FLASH, json=asking_for_json(**asked)).json()["candidates"][0]["content"]["parts"]
+    return msgspec.json.decode(part["text"])["prompts"]
+
+
+def test_a_text_model_follows_the_schema_of_the_request(http):
+    prompts = written_by(http)
+
+    assert len(set(prompts)) == 4
+    assert all("a cat" in prompt for prompt in prompts)
+
+
+def test_the_same_request_gives_the_same_prompts_and_another_request_others(http):
+    assert written_by(http) == written_by(http)
+    assert written_by(http) != written_by(http, text="a dog")
+
+
+def test_the_older_way_to_name_a_schema_is_understood(http):
+    schema = {"type": "OBJECT", "properties": {"prompts": {**TEXTS, "type": "ARRAY"}}}
+
+    assert len(written_by(http, responseJsonSchema=None, response_schema=schema)) == 4
+
+
+def test_prompts_are_in_the_language_of_the_instruction(http):
+    assert all("色调" in prompt for prompt in written_by(http, instruction="撰写提示词。"))
+
+
+@pytest.mark.parametrize(("marker", "count"), [("too-few", 3), ("too-many", 5)])
+def test_a_marker_changes_how_many_prompts_are_written(http, marker, count):
+    assert count == len(written_by(http, text=f"a cat [[{marker}]]"))
+
+
+@pytest.mark.parametrize(
+    ("marker", "is_spoilt"),
+    [
+        ("repeated", lambda prompts: len(set(prompts)) == 1),
+        ("blank", lambda prompts: not "".join(prompts).strip(" \u200b")),
+        ("too-long", lambda prompts: min(map(len, prompts)) > 2000),
+        ("echo", lambda prompts: set(prompts) == {"A CAT"}),
+        ("other-language", lambda prompts: all("，" in prompt for prompt in prompts)),  # noqa: RUF001 - Chinese
+    ],
+)
+def test_a_marker_spoils_the_prompts(http, marker, is_spoilt):
+    assert is_spoilt(written_by(http, text=f"a cat [[{marker}]]"))
+
+
+@pytest.mark.parametrize(("marker", "start"), [("prose", "Here you are:"), ("wrong-schema", '{"answers":')])
+def test_a_marker_spoils_the_form(http, marker, start):
+    answer = http.post(FLASH, json=asking_for_json(f"a cat [[{marker}]]"))
+
+    assert answer.json()["candidates"][0]["content"]["parts"][0]["text"].startswith(start)
+
+
+def test_prompts_carry_no_markers(http):
+    assert all("[[" not in prompt for prompt in written_by(http, text="a cat [[slow 0.01]]"))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"temperature": 1.0},
+        {"top_p": 0.9},
+        {"responseMimeType": "text/plain"},
+        {"responseSchema": SCHEMA},
+    ],
+)
+def test_what_a_text_model_does_not_take_is_an_invalid_argument(http, config):
+    answer = http.post(FLASH, json=asking_for_json(**config))
+
+    assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_a_model_that_makes_pictures_has_no_json_mode(http):
+    answer = http.post(PRO, json=asking_for_json())
+
+    assert message(answer) == "JSON mode is not enabled for models/gemini-3-pro-image"
+
+
+def test_the_text_model_is_known(http):
+    assert http.get("/v1beta/models/gemini-3.8-flash").json()["name"] == "models/gemini-3.8-flash"
+
+
 def test_it_can_be_served_by_itself():
     command = [sys.executable, "-u", "-m", "nano_banana_lab.testing.gemini", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

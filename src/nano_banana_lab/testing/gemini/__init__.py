@@ -12,6 +12,10 @@ no key, the keys `invalid` and `leaked`, unknown and retired models, sizes and r
 one that was issued for another key, model or picture. Pictures are real JPEG files of Google's pixel sizes;
 the same prompt always gives the same bytes, another prompt others. Batches are left out.
 
+Text models answer in words, or with JSON that follows the request's `responseJsonSchema` (`responseSchema`): prompts
+in Chinese when the system instruction is Chinese, else in English, no two alike. JSON from a model that makes pictures,
+a schema without its MIME type, two schemas, and a temperature are refused.
+
 Markers anywhere in the last user turn change the answer. `[[NAME xN]]` applies to the first N calls with that prompt,
 so `[[503 x2]]` fails twice and then succeeds. Several markers combine. `GET /` says what each does:
 
@@ -20,7 +24,8 @@ so `[[503 x2]]` fails twice and then succeeds. Several markers combine. `GET /` 
     NAME, prompt-blocked, no-image, image-other, blocked, prohibited, recitation, refusal, empty-parts,
     data-uri, max-tokens, missing-signature, finish REASON, no-image-finish REASON, continuation, unknown-finish,
     thoughts, thought-image, three-images, no-text, text-after, png, mislabelled, unreadable, urlsafe, big,
-    grounding, retiring, odd-footnotes, say TEXT
+    grounding, retiring, odd-footnotes, say TEXT,
+    too-few, too-many, repeated, blank, too-long, echo, other-language, wrong-schema, prose
 
     GET    /__double__/requests        what was asked, without keys: each key is shown as its SHA-256
     DELETE /__double__/requests        forget requests, counts and script

@@ -7,7 +7,8 @@ from typing import Any
 
 from nano_banana_lab.testing.gemini import pictures, signatures
 from nano_banana_lab.testing.gemini.models import MODELS, pixels
-from nano_banana_lab.testing.gemini.requests import ReadBody, prompt_of
+from nano_banana_lab.testing.gemini.requests import ReadBody, instruction_of, prompt_of
+from nano_banana_lab.testing.gemini.writing import written
 
 _BIG = 19_500_000
 _NOT_CHARGED = (
@@ -103,6 +104,10 @@ class Question:
         return any("googleSearch" in tool for tool in self.body.json.get("tools") or [])
 
     @property
+    def schema(self) -> dict[str, Any] | None:
+        return self._config.get("responseJsonSchema") or self._config.get("responseSchema")
+
+    @property
     def _config(self) -> dict[str, Any]:
         return self.body.json.get("generationConfig") or {}
 
@@ -155,7 +160,8 @@ def _candidate(question: Question, parts: list[dict[str, Any]]) -> dict[str, Any
 def _parts(question: Question) -> list[dict[str, Any]]:
     marks, words = question.markers, question.markers.get("say") or "Here is your picture."
     if not question.wants_pictures:
-        return [{"text": words}]
+        thinking = [{"text": "**Composing**", "thought": True}] if "thoughts" in marks else []
+        return [*thinking, {"text": _json(question) if question.schema and "say" not in marks else words}]
     if "thought-image" in marks:
         return [{**_picture(question, "thought"), "thought": True}, {"text": "I could not finish."}]
     drafts = ["draft 1", "draft 2"] if "three-images" in marks else []
@@ -164,6 +170,13 @@ def _parts(question: Question) -> list[dict[str, Any]]:
     after = [{"text": " Do you like it?"}] if "text-after" in marks else []
     thinks = question.wants_thoughts or "thoughts" in marks
     return [*(_thoughts(question) if thinks else []), *shown, *after]
+
+
+def _json(question: Question) -> str:
+    body = question.body.json
+    return written(
+        question.schema or {}, instruction=instruction_of(body), material=prompt_of(body), markers=question.markers
+    )
 
 
 def _thoughts(question: Question) -> list[dict[str, Any]]:

@@ -74,6 +74,12 @@ def prompt_of(body: dict[str, Any]) -> str:
     return "\n".join(part["text"] for part in parts if part.get("text"))
 
 
+def instruction_of(body: dict[str, Any]) -> str:
+    """The texts of the system instruction."""
+    parts = (body.get("systemInstruction") or {}).get("parts") or []
+    return "\n".join(part["text"] for part in parts if part.get("text"))
+
+
 def _camel(value: Any) -> Any:
     if isinstance(value, dict):
         return {_CAMEL.sub(lambda found: found[1].upper(), name): _camel(item) for name, item in value.items()}

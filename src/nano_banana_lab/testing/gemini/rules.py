@@ -54,9 +54,21 @@ def _objections(body: ReadBody, key: str, model: str) -> Iterator[Refusal]:
         yield refusals.invalid()
     if not served.search and any("googleSearch" in tool for tool in body.json.get("tools") or []):
         yield refusals.invalid("Search as tool is not enabled for this model")
+    yield from _form_objections(config, model)
     for position, content in enumerate(contents_of(body.json), start=1):
         if content.get("role") == "model":
             yield from _signature_objections(body, key, model, position, content.get("parts") or [])
+
+
+def _form_objections(config: dict[str, Any], model: str) -> Iterator[Refusal]:
+    schemas = [name for name in ("responseSchema", "responseJsonSchema") if config.get(name)]
+    is_json = config.get("responseMimeType") == "application/json"
+    if MODELS[model].sizes and (schemas or is_json):
+        yield refusals.invalid(f"JSON mode is not enabled for models/{model}")
+    if len(schemas) > 1 or (schemas and not is_json):
+        yield refusals.invalid()
+    if deprecated := sorted({"temperature", "topP", "topK"} & config.keys()):
+        yield refusals.invalid(f"{', '.join(deprecated)} is not supported for this model.")
 
 
 def _is_offered(image: dict[str, Any], served: ServedModel) -> bool:

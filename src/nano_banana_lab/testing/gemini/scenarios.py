@@ -47,7 +47,16 @@ MEANINGS = {
     "grounding": "web and picture searches, also unasked",
     "retiring": "modelStatus announces the end of the model",
     "odd-footnotes": "usage, ratings and grounding of the wrong types",
-    "say": "[[say TEXT]]: these words",
+    "say": "[[say TEXT]]: these words, also where JSON was asked for",
+    "too-few": "JSON with one prompt less than asked for",
+    "too-many": "JSON with one prompt more than asked for",
+    "repeated": "JSON with the same prompt again and again",
+    "blank": "JSON with prompts in which nothing can be seen",
+    "too-long": "JSON with prompts of more than 2000 characters",
+    "echo": "JSON with the prompt itself, in capitals",
+    "other-language": "JSON in English instead of Chinese, or the other way round",
+    "wrong-schema": "JSON of another form",
+    "prose": "JSON with words around it",
 }
 """Every marker, and what it does."""
 
