@@ -7,6 +7,8 @@ It never holds a key: each request carries its own.
 Importing this module takes about a second; import it in a thread.
 """
 
+from collections.abc import Sequence
+
 import httpx2
 from google.genai import Client, types
 from google.genai.client import DebugConfig
@@ -14,8 +16,9 @@ from google.genai.client import DebugConfig
 from nano_banana_lab.adapters.gemini.call import Call
 from nano_banana_lab.adapters.gemini.failures import translated
 from nano_banana_lab.adapters.gemini.model_table import GeminiModel
-from nano_banana_lab.adapters.gemini.request import cargo_of, config_of, contents_of
-from nano_banana_lab.adapters.gemini.transport import NO_KEY, PictureTransport, carrying
+from nano_banana_lab.adapters.gemini.question import Question
+from nano_banana_lab.adapters.gemini.request import cargo_of, config_of, contents_of, material_of, words_config_of
+from nano_banana_lab.adapters.gemini.transport import NO_KEY, Cargo, PictureTransport, carrying
 from nano_banana_lab.core.generation.image_request import ImageRequest
 from nano_banana_lab.core.generation.ports import UpstreamFailed
 
@@ -37,15 +40,14 @@ class GeminiClient:
     async def ask_for_picture(self, call: Call, request: ImageRequest, model: GeminiModel) -> bytearray:
         """The body of a 200, unread."""
         cargo = cargo_of(request)
-        contents, config = contents_of(request, cargo), config_of(request, model)
-        config.http_options = _options(call)
-        with carrying(cargo):
-            sending = self._sdk.aio.models.generate_content(model=call.model, contents=list(contents), config=config)
-            await translated(sending, model=call.model, successor=call.successor, key=call.key)
-        answer = cargo.unloaded()
+        answer = await self._ask(call, contents_of(request, cargo), config_of(request, model), cargo)
         if not answer:
             raise UpstreamFailed(reason="empty_answer")
         return answer
+
+    async def ask_for_words(self, call: Call, question: Question) -> bytearray:
+        """The body of a 200, unread; it may be empty."""
+        return await self._ask(call, [material_of(question)], words_config_of(question), Cargo())
 
     async def get_model(self, call: Call) -> None:
         """Return when the service knows the model and the key; costs nothing."""
@@ -57,6 +59,15 @@ class GeminiClient:
         await self._sdk.aio.aclose()
         self._sdk.close()
         await self._connections.aclose()
+
+    async def _ask(
+        self, call: Call, contents: Sequence[types.Content], config: types.GenerateContentConfig, cargo: Cargo
+    ) -> bytearray:
+        config.http_options = _options(call)
+        with carrying(cargo):
+            sending = self._sdk.aio.models.generate_content(model=call.model, contents=list(contents), config=config)
+            await translated(sending, model=call.model, successor=call.successor, key=call.key)
+        return cargo.unloaded() or bytearray()
 
 
 def _options(call: Call) -> types.HttpOptions:

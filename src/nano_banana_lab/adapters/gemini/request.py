@@ -1,8 +1,13 @@
-"""From the lab's request to what google-genai is asked (GEMINI.md sections 1.1, 2 and 3)."""
+"""From the lab's requests to what google-genai is asked (GEMINI.md sections 1.1, 2 and 3)."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 from google.genai import types
 
 from nano_banana_lab.adapters.gemini.model_table import GeminiModel
+from nano_banana_lab.adapters.gemini.question import Question
 from nano_banana_lab.adapters.gemini.transport import Cargo
 from nano_banana_lab.core.generation.image_request import ImageRequest, Part, PicturePart, SafetyLevel, Turn
 
@@ -17,6 +22,13 @@ _THRESHOLDS = {
     SafetyLevel.MODERATE: "BLOCK_MEDIUM_AND_ABOVE",
     SafetyLevel.RELAXED: "BLOCK_ONLY_HIGH",
     SafetyLevel.NONE: "BLOCK_NONE",
+}
+_ONE_CALL: Mapping[str, Any] = {
+    # Left on, each would turn one call into several paid ones.
+    "automatic_continuation": False,
+    "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
+    # The SDK's own reading of an answer drops `finishMessage`, the only reason given for a blocked picture.
+    "should_return_http_response": True,
 }
 
 
@@ -42,11 +54,22 @@ def config_of(request: ImageRequest, model: GeminiModel) -> types.GenerateConten
         safety_settings=_safety_settings(request.settings.safety_level),
         tools=[types.Tool(google_search=types.GoogleSearch())] if request.grounding else None,
         thinking_config=_thinking_config(request, model),
-        # Left on, each would turn one call into several paid ones.
-        automatic_continuation=False,
-        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-        # The SDK's own reading of an answer drops `finishMessage`, the only reason given for a blocked picture.
-        should_return_http_response=True,
+        **_ONE_CALL,
+    )
+
+
+def material_of(question: Question) -> types.Content:
+    """The user's turn: JSON, in which whatever somebody typed stays between quotation marks."""
+    return types.Content(role="user", parts=[types.Part(text=msgspec.json.encode(question.material).decode())])
+
+
+def words_config_of(question: Question) -> types.GenerateContentConfig:
+    """The settings for an answer in JSON and nothing else; no temperature, which Google has deprecated."""
+    return types.GenerateContentConfig(
+        system_instruction=question.instruction,
+        response_mime_type="application/json",
+        response_json_schema=question.schema,
+        **_ONE_CALL,
     )
 
 

@@ -79,7 +79,7 @@ class UpstreamFailed(GenerationError):
     """The service failed or could not be understood.
 
     Details: `upstream_status` (HTTP status, when there was one), else `reason`: `unreachable`, or for an answer that
-    came but was no use `answer_lost`, `empty_answer`, `unreadable_answer`, `unreadable_picture`.
+    came but was no use `answer_lost`, `empty_answer`, `unreadable_answer`, `unreadable_picture`, `unusable_answer`.
     """
 
 
