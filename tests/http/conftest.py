@@ -23,6 +23,7 @@ from nano_banana_lab.core.history.keys import picture_key
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
 from nano_banana_lab.core.identity.ports import IdentityProvider
+from nano_banana_lab.core.prompts.ports import PromptWriter
 from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.shared.ids import ANONYMOUS, OwnerId, new_id
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
@@ -31,6 +32,7 @@ from nano_banana_lab.main.app import create_app
 from nano_banana_lab.main.read_settings import read_settings
 from nano_banana_lab.testing.frozen_clock import FrozenClock
 from nano_banana_lab.testing.scripted_image_model import ScriptedImageModel, striped_png
+from nano_banana_lab.testing.scripted_prompt_writer import ScriptedPromptWriter
 
 
 class OwnerByToken:
@@ -51,6 +53,7 @@ class Service:
     keyed: ScriptedImageModel = field(default_factory=ScriptedImageModel)
     identify: IdentifyOwner | None = field(default_factory=OwnerByToken)  # None: as the settings say
     github: MemoryIdentityProvider | None = None  # None: as the settings say
+    writer: ScriptedPromptWriter = field(default_factory=ScriptedPromptWriter)
     queue: Any = field(default_factory=MemoryTaskQueue)
     bus: Any = None
     app: Litestar = field(init=False)
@@ -70,6 +73,7 @@ class Service:
             (self.key_values, KeyValueStore),
             (self.blobs, BlobStore),
             (ImageModels(default=self.model, keyed=self.keyed), ImageModels),
+            (self.writer, PromptWriter),
             (self.queue, TaskQueue),
             (self.bus, EventBus),
             (self.identify, IdentifyOwner),

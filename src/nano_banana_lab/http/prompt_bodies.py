@@ -107,10 +107,15 @@ class GeneratePromptsBody(msgspec.Struct, kw_only=True):
     """Which prompts to write."""
 
     category: CategoryName
-    style: Annotated[
-        str | None,
-        msgspec.Meta(max_length=MAX_STYLE_CHARACTERS, description="What they have in common.", examples=["linocut"]),
-    ] = None
+    style: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                max_length=MAX_STYLE_CHARACTERS, description="What they have in common.", examples=["linocut"]
+            ),
+        ]
+        | None
+    ) = None
     count: Annotated[int, msgspec.Meta(ge=1, le=30)] = 10
     language: Annotated[str, msgspec.Meta(description=LANGUAGE)] = ENGLISH
 

@@ -29,6 +29,7 @@ from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.metrics import MetricsController
 from nano_banana_lab.http.openapi import openapi_config
 from nano_banana_lab.http.picture_files import PictureFilesController
+from nano_banana_lab.http.prompt_writing import PromptWritingController
 from nano_banana_lab.http.prompts import PromptsController
 from nano_banana_lab.http.quota import QuotaController
 from nano_banana_lab.http.root import RootController, docs_assets
@@ -76,6 +77,7 @@ CONTROLLERS = [
     TaskEventsController,
     TaskPicturesController,
     PromptsController,
+    PromptWritingController,
     QuotaController,
     HistoryController,
     PictureFilesController,

@@ -5,6 +5,7 @@ Adapters are imported where they are chosen, so that a lab loads only what it us
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -38,7 +39,8 @@ from nano_banana_lab.core.identity.sessions import Sessions
 from nano_banana_lab.core.identity.sign_in import BeginSignIn, FinishSignIn
 from nano_banana_lab.core.prompts.library import Library
 from nano_banana_lab.core.prompts.own_prompts import OwnPrompts
-from nano_banana_lab.core.prompts.ports import StarterLibrary
+from nano_banana_lab.core.prompts.ports import PromptWriter, StarterLibrary
+from nano_banana_lab.core.prompts.write_prompts import WritePrompts
 from nano_banana_lab.core.quota.ledger import Ledger
 from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.quota.reset_quota import ResetQuota
@@ -77,12 +79,19 @@ from nano_banana_lab.main.secret_key import secret_key
 from nano_banana_lab.main.settings import Settings
 
 if TYPE_CHECKING:
-    from nano_banana_lab.adapters.gemini.image_model import GeminiImageModel
+    from nano_banana_lab.adapters.gemini.connection import GeminiConnection
 
 SKETCH_NOTICE = (
     "Pictures are placeholders drawn by the offline sketch model, not made by AI. "
     "Set GOOGLE_API_KEY to make real ones, or send a key of your own in the X-API-Key header."
 )
+
+
+@dataclass(frozen=True)
+class Gemini:
+    """The way to Gemini, opened when somebody first asks."""
+
+    connection: "GeminiConnection"
 
 
 class Stores(Provider):
@@ -139,10 +148,29 @@ class Models(Provider):
     scope = Scope.APP
 
     @provide
-    async def models(self, settings: Settings) -> AsyncIterator[ImageModels]:
-        gemini = _gemini(settings)
-        yield ImageModels(default=_sketch() if settings.uses_sketch else gemini, keyed=gemini)
-        await gemini.aclose()
+    async def gemini(self, settings: Settings) -> AsyncIterator[Gemini]:
+        """One client and its connections for all of its models."""
+        from nano_banana_lab.adapters.gemini.connection import GeminiConnection
+
+        connection = GeminiConnection(base_url=settings.google_gemini_base_url, api_version=settings.gemini_api_version)
+        yield Gemini(connection)
+        await connection.aclose()
+
+    @provide
+    def models(self, settings: Settings, gemini: Gemini) -> ImageModels:
+        keyed = _gemini_image_model(settings, gemini.connection)
+        return ImageModels(default=_sketch() if settings.uses_sketch else keyed, keyed=keyed)
+
+    @provide
+    def prompt_writer(self, settings: Settings, gemini: Gemini) -> PromptWriter:
+        from nano_banana_lab.adapters.gemini.prompt_writer import GeminiPromptWriter
+
+        return GeminiPromptWriter(
+            api_key=None if settings.uses_sketch else _operators_key(settings),
+            model_id=settings.text_model_id,
+            retry_delays=settings.retry_delays,
+            connection=gemini.connection,
+        )
 
     @provide
     def picture_tools(self) -> PictureTools:
@@ -203,7 +231,7 @@ class Tasks(Provider):
 
 
 class Prompts(Provider):
-    """The library that ships, and a text model that writes more."""
+    """The library: what ships with the lab, what users keep and what is written for them."""
 
     scope = Scope.APP
 
@@ -213,7 +241,7 @@ class Prompts(Provider):
 
         return TomlStarterLibrary()
 
-    use_cases = provide_all(Library, OwnPrompts)
+    use_cases = provide_all(Library, OwnPrompts, WritePrompts)
 
 
 class Identity(Provider):
@@ -395,18 +423,20 @@ def _sketch() -> ImageModel:
     return SketchImageModel()
 
 
-def _gemini(settings: Settings) -> "GeminiImageModel":
+def _gemini_image_model(settings: Settings, connection: "GeminiConnection") -> ImageModel:
     from nano_banana_lab.adapters.gemini.image_model import GeminiImageModel
 
     seconds = settings.generation_timeout_seconds
     by_resolution = dict(zip(Resolution, seconds if len(seconds) == 3 else seconds * 3, strict=True))
-    key = settings.google_api_key
     return GeminiImageModel(
-        api_key=ApiKey(key.reveal()) if key else None,
+        api_key=_operators_key(settings),
         model_id=settings.image_model_id,
-        base_url=settings.google_gemini_base_url,
-        api_version=settings.gemini_api_version,
         retry_delays=settings.retry_delays,
         timeouts=by_resolution,
         models_file=settings.image_models_file,
+        connection=connection,
     )
+
+
+def _operators_key(settings: Settings) -> ApiKey | None:
+    return ApiKey(settings.google_api_key.reveal()) if settings.google_api_key else None

@@ -69,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     image_model: ImageModelChoice = ImageModelChoice.AUTO
     image_model_id: str = "gemini-3-pro-image"
     image_models_file: Path | None = None
+    text_model_id: str = "gemini-3.8-flash"
     google_gemini_base_url: str | None = None
     gemini_api_version: str = "v1beta"
     retry_delays: tuple[Seconds, ...] = (2, 4, 8)
