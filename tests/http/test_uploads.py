@@ -6,6 +6,7 @@ import pytest
 from tests.http.pictures import ALICE, BOB, form, png, state, uploaded
 
 from nano_banana_lab.adapters.memory.blob_store import MemoryBlobStore
+from nano_banana_lab.core.history.ports import InvalidImage
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.testing.frozen_clock import FrozenClock
 
@@ -112,7 +113,7 @@ async def test_what_is_no_picture_is_refused_by_name(
     problem = is_problem(await service.client.post("/api/images", **sent), 422, "invalid_image")
 
     assert problem["error"]["details"] == {"reason": reason, "field": field}
-    assert problem["detail"] == f"{field}: This is not a usable picture ({reason})."
+    assert problem["detail"] == f"{field}: This is not a usable picture ({InvalidImage.words[reason]})."
     assert before == await state(service)
 
 

@@ -20,8 +20,12 @@ from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.caller import Connection, bearer_token
 from nano_banana_lab.http.envelope import METHOD_AS_SENT
-from nano_banana_lab.http.errors import MethodNotAllowed
+from nano_banana_lab.http.errors import MethodNotAllowed, language_of
+from nano_banana_lab.http.localised import in_language
+from nano_banana_lab.http.messages import Sentence, say
 from nano_banana_lab.http.openapi import OPEN, answer, problems
+
+SIGNED_OUT = Sentence("Signed out.")
 
 MAX_CODE_CHARACTERS = 1000
 """GitHub's codes have 20; the OAuth RFC sets no limit."""
@@ -215,10 +219,11 @@ class AuthController(Controller):
         responses=answer(LoggedOut, "The token is refused from now on", examples.LOGGED_OUT)
         | problems("authentication_failed", "service_unavailable", "internal_error"),
     )
-    async def logout(self, request: Request[Any, Any, Any], sessions: FromDishka[Sessions]) -> LoggedOut:
+    async def logout(self, request: Request[Any, Any, Any], sessions: FromDishka[Sessions]) -> Response[LoggedOut]:
         """Every process refuses the token at once. Where nobody signs in there is nothing to do, and that succeeds."""
         await sessions.end(bearer_token(request))
-        return LoggedOut(success=True, message="Signed out.")
+        language = language_of(request)
+        return in_language(language, LoggedOut(success=True, message=say(SIGNED_OUT, language)))
 
     @post(
         "/refresh",

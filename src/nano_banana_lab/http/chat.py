@@ -41,16 +41,19 @@ from nano_banana_lab.http.chat_bodies import (
     SessionBody,
     SessionList,
 )
+from nano_banana_lab.http.errors import language_of
 from nano_banana_lab.http.generated import PICTURE_PROBLEMS
 from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
 from nano_banana_lab.http.lab_request import LabRequest
+from nano_banana_lab.http.localised import in_language
+from nano_banana_lab.http.messages import Sentence, say
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_inputs import PictureEntry, pictures_of
 from nano_banana_lab.http.picture_urls import PictureUrls
 
 MARKDOWN = "text/markdown"  # the framework adds the charset
 AS_USUAL = BeginBody()
-FORGOTTEN = "Deleted the chat; its pictures stay in the history."
+FORGOTTEN = Sentence("Deleted the chat; its pictures stay in the history.")
 
 
 @dataclass
@@ -170,11 +173,16 @@ class ChatController(Controller):
         | problems("session_not_found", "service_unavailable", "internal_error"),
     )
     async def forget(
-        self, session_id: FromPath[str], caller: NamedDependency[Caller], sessions: FromDishka[ChatSessions]
-    ) -> ForgottenBody:
+        self,
+        request: LabRequest,
+        session_id: FromPath[str],
+        caller: NamedDependency[Caller],
+        sessions: FromDishka[ChatSessions],
+    ) -> Response[ForgottenBody]:
         """Its pictures stay in the history, also one that is being made."""
         await sessions.delete(caller.owner, session_id)
-        return ForgottenBody(success=True, message=FORGOTTEN)
+        language = language_of(request)
+        return in_language(language, ForgottenBody(success=True, message=say(FORGOTTEN, language)))
 
     @get(
         "/{session_id:str}/export",

@@ -94,6 +94,14 @@ def _add_headers(message: Any, request_id: str, more: Iterable[tuple[bytes, byte
     headers = message["headers"] = list(message["headers"])
     if not any(name == b"cache-control" for name, _ in headers):
         headers.append((b"cache-control", b"no-store"))
+    if any(name == b"content-language" for name, _ in headers):
+        headers[:] = _also_varying_by(b"Accept-Language", headers)
     headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
     headers += SECURITY_HEADERS
     headers += more
+
+
+def _also_varying_by(field: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Said out here, because the framework's rules of origin overwrite whatever `Vary` a route has set."""
+    vary = [value for name, value in headers if name == b"vary"]
+    return [header for header in headers if header[0] != b"vary"] + [(b"vary", b", ".join([*vary, field]))]

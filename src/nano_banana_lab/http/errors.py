@@ -13,6 +13,7 @@ from nano_banana_lab.core.identity.ports import AuthenticationFailed, SignInFail
 from nano_banana_lab.core.shared.errors import FieldError, LabError, ValidationFailed
 from nano_banana_lab.http.caller import bearer_token
 from nano_banana_lab.http.field_errors import from_litestar
+from nano_banana_lab.http.localised import CONTENT_LANGUAGE
 from nano_banana_lab.http.messages import Language, field_message, negotiate, sentence
 from nano_banana_lab.http.request_id import request_id_of
 
@@ -143,13 +144,17 @@ def problem_response(request: Request[Any, Any, Any], error: LabError) -> Respon
         error=ProblemError(code=error.code, message=detail, details=_details(error, language)),
     )
     return Response(
-        problem, status_code=status, media_type="application/problem+json", headers=_headers(request, error, status)
+        problem,
+        status_code=status,
+        media_type="application/problem+json",
+        headers={CONTENT_LANGUAGE: language, **_headers(request, error, status)},
     )
 
 
 def language_of(request: Request[Any, Any, Any]) -> Language:
     """The language in which this client is answered."""
-    return negotiate(request.headers.get("accept-language"), request.app.state.default_language)
+    lines = request.headers.getall("accept-language", [])
+    return negotiate(",".join(lines), request.app.state.default_language)
 
 
 def lab_error(request: Request[Any, Any, Any], error: LabError) -> Response[Problem]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, delete, get
+from litestar import Controller, Response, delete, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
@@ -21,9 +21,16 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, read_blob
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.cursor import Cursors
+from nano_banana_lab.http.errors import language_of
+from nano_banana_lab.http.lab_request import LabRequest
+from nano_banana_lab.http.localised import in_language
+from nano_banana_lab.http.messages import Language, Sentence, say
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.timestamps import Timestamp, parse_time, rfc3339
+
+DELETED_ONE = Sentence("Deleted 1 picture.")
+DELETED = Sentence("Deleted {count} pictures.")
 
 
 class ModeFilter(StrEnum):
@@ -263,12 +270,16 @@ class HistoryController(Controller):
         | problems("image_not_found", "service_unavailable", "internal_error"),
     )
     async def delete_one(
-        self, picture_id: FromPath[str], caller: NamedDependency[Caller], delete_pictures: FromDishka[DeletePictures]
-    ) -> Deleted:
+        self,
+        request: LabRequest,
+        picture_id: FromPath[str],
+        caller: NamedDependency[Caller],
+        delete_pictures: FromDishka[DeletePictures],
+    ) -> Response[Deleted]:
         """Record, picture and thumbnail are gone for good."""
         if not await delete_pictures(caller.owner, [picture_id]):
             raise ImageNotFound
-        return _deleted(1)
+        return _deleted(1, language_of(request))
 
     @delete(
         status_code=200,
@@ -283,10 +294,14 @@ class HistoryController(Controller):
         ),
     )
     async def delete_many(
-        self, data: JSONBody[DeleteBody], caller: NamedDependency[Caller], delete_pictures: FromDishka[DeletePictures]
-    ) -> Deleted:
+        self,
+        request: LabRequest,
+        data: JSONBody[DeleteBody],
+        caller: NamedDependency[Caller],
+        delete_pictures: FromDishka[DeletePictures],
+    ) -> Response[Deleted]:
         """Ids that the caller does not have are passed over; `deleted_count` says how many were there."""
-        return _deleted(await delete_pictures(caller.owner, data.ids))
+        return _deleted(await delete_pictures(caller.owner, data.ids), language_of(request))
 
 
 async def _base64(blobs: BlobStore, picture: Picture) -> str:
@@ -297,5 +312,6 @@ async def _base64(blobs: BlobStore, picture: Picture) -> str:
     return (await asyncio.to_thread(base64.b64encode, data)).decode()
 
 
-def _deleted(count: int) -> Deleted:
-    return Deleted(success=True, deleted_count=count, message=f"Deleted {count} picture{'' if count == 1 else 's'}.")
+def _deleted(count: int, language: Language) -> Response[Deleted]:
+    message = say(DELETED_ONE if count == 1 else DELETED, language, count=count)
+    return in_language(language, Deleted(success=True, deleted_count=count, message=message))

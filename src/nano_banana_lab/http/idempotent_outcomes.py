@@ -15,7 +15,7 @@ from nano_banana_lab.core.storage.ports import KeyValueStore
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
-KEPT_HEADERS = frozenset({"content-type", "location", "preference-applied"})
+KEPT_HEADERS = frozenset({"content-type", "content-language", "location", "preference-applied"})
 """What a replay repeats; every other header is about one response, not about the outcome."""
 
 

@@ -13,7 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, Example, License, OpenAPI, SecurityScheme
 
-from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.core.shared.errors import family
 from nano_banana_lab.http.caller import API_KEY_HEADER
 from nano_banana_lab.http.errors import STATUS_BY_CODE, Problem, ProblemError, RouteNotFound
 
@@ -159,8 +159,7 @@ def _example(code: str, status: int) -> Example:
 
 def _sentences() -> dict[str, str]:
     """The English sentence of every code; of several errors with one code, the most general one's."""
-    found, family = dict[str, str](), [LabError]
-    for error in family:
+    found = dict[str, str]()
+    for error in family():
         found.setdefault(error.code, error.sentence)
-        family += error.__subclasses__()
     return found

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
@@ -18,7 +18,8 @@ from nano_banana_lab.core.quota.usage import ReadUsage, Usage
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.errors import language_of
-from nano_banana_lab.http.messages import sentence
+from nano_banana_lab.http.localised import in_language
+from nano_banana_lab.http.messages import Language, sentence
 from nano_banana_lab.http.openapi import OPEN, answer, problems
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
 
@@ -154,19 +155,11 @@ class QuotaController(Controller):
         caller: NamedDependency[Caller],
         read_usage: FromDishka[ReadUsage],
         trial: FromDishka[Trial],
-    ) -> CheckResult:
+    ) -> Response[CheckResult]:
         """Spends and reserves nothing. A request that is not counted always may."""
-        usage, key = await read_usage(caller.owner), quota_mode_named(data.mode, data.resolution)
-        if key is None:
-            reason = sentence(UnknownMode(choices=", ".join(usage.policy.modes)), language_of(request))
-            return CheckResult(can_generate=False, reason=reason, cost=0, remaining_after=usage.points_left)
-        if not trial.pays(own_key=caller.api_key is not None):
-            return CheckResult(can_generate=True, reason="OK", cost=0, remaining_after=usage.points_left)
-        cost = data.count * usage.policy.modes[key].cost
-        if no := refusal(usage, key, data.count):
-            reason = sentence(no, language_of(request))
-            return CheckResult(can_generate=False, reason=reason, cost=cost, remaining_after=usage.points_left)
-        return CheckResult(can_generate=True, reason="OK", cost=cost, remaining_after=usage.points_left - cost)
+        language, usage = language_of(request), await read_usage(caller.owner)
+        counted = trial.pays(own_key=caller.api_key is not None)
+        return in_language(language, _checked(data, usage, language, counted=counted))
 
     @get(
         "/config",
@@ -183,6 +176,19 @@ class QuotaController(Controller):
                 key: ModePrice(name=mode.name, cost=mode.cost, limit=mode.limit) for key, mode in policy.modes.items()
             },
         )
+
+
+def _checked(data: CheckBody, usage: Usage, language: Language, *, counted: bool) -> CheckResult:
+    key, left = quota_mode_named(data.mode, data.resolution), usage.points_left
+    if key is None:
+        reason = sentence(UnknownMode(choices=", ".join(usage.policy.modes)), language)
+        return CheckResult(can_generate=False, reason=reason, cost=0, remaining_after=left)
+    if not counted:
+        return CheckResult(can_generate=True, reason="OK", cost=0, remaining_after=left)
+    cost = data.count * usage.policy.modes[key].cost
+    if no := refusal(usage, key, data.count):
+        return CheckResult(can_generate=False, reason=sentence(no, language), cost=cost, remaining_after=left)
+    return CheckResult(can_generate=True, reason="OK", cost=cost, remaining_after=left - cost)
 
 
 def _mode_usage(usage: Usage, key: str) -> ModeUsage:

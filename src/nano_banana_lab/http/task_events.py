@@ -24,6 +24,7 @@ from nano_banana_lab.core.tasks.task_book import TaskBook
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.errors import language_of
 from nano_banana_lab.http.lab_request import LabRequest
+from nano_banana_lab.http.localised import CONTENT_LANGUAGE
 from nano_banana_lab.http.messages import Language
 from nano_banana_lab.http.openapi import NamedExample, problems
 from nano_banana_lab.http.task_bodies import TaskView
@@ -140,5 +141,6 @@ class TaskEventsController(Controller):
         """
         after = Place.read(last_event_id)
         start = await events.book.progress(caller.owner, task_id)
-        stream = events.follow(start, after, language_of(request))
-        return ServerSentEvent(stream, headers={"Cache-Control": "no-store"})
+        language = language_of(request)
+        stream = events.follow(start, after, language)
+        return ServerSentEvent(stream, headers={"Cache-Control": "no-store", CONTENT_LANGUAGE: language})

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, delete, get, post
+from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
@@ -16,6 +16,7 @@ from nano_banana_lab.http.batch import SUBMIT_PROBLEMS
 from nano_banana_lab.http.errors import language_of
 from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
 from nano_banana_lab.http.lab_request import LabRequest
+from nano_banana_lab.http.localised import in_language
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.task_bodies import TaskBody, TaskList, TaskSummary, TaskView
 
@@ -55,9 +56,10 @@ class TasksController(Controller):
         caller: NamedDependency[Caller],
         book: FromDishka[TaskBook],
         view: FromDishka[TaskView],
-    ) -> TaskBody:
+    ) -> Response[TaskBody]:
         """Every picture with its status. It is `completed` when at least one picture came of it."""
-        return await view.task(await book.progress(caller.owner, task_id), language_of(request))
+        language = language_of(request)
+        return in_language(language, await view.task(await book.progress(caller.owner, task_id), language))
 
     @delete(
         "/{task_id:str}",
@@ -73,9 +75,10 @@ class TasksController(Controller):
         caller: NamedDependency[Caller],
         cancel_task: FromDishka[CancelTask],
         view: FromDishka[TaskView],
-    ) -> TaskBody:
+    ) -> Response[TaskBody]:
         """What has not begun is cancelled and its points are given back; what is being made is finished and kept."""
-        return await view.task(await cancel_task(caller.owner, task_id), language_of(request))
+        language = language_of(request)
+        return in_language(language, await view.task(await cancel_task(caller.owner, task_id), language))
 
     @post(
         "/{task_id:str}/retry",
@@ -93,6 +96,7 @@ class TasksController(Controller):
         caller: NamedDependency[Caller],
         retry_task: FromDishka[RetryTask],
         view: FromDishka[TaskView],
-    ) -> TaskBody:
+    ) -> Response[TaskBody]:
         """Failed and interrupted items run again, paid for anew: with points, or with the key that comes with this request."""
-        return await view.task(await retry_task(caller, task_id), language_of(request))
+        language = language_of(request)
+        return in_language(language, await view.task(await retry_task(caller, task_id), language))

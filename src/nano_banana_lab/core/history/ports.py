@@ -1,5 +1,6 @@
 """What keeping pictures needs from outside: somebody who understands picture files."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -17,6 +18,14 @@ class InvalidImage(LabError):
 
     code: ClassVar[str] = "invalid_image"
     sentence = "This is not a usable picture ({reason})."
+    words: ClassVar[Mapping[str, str]] = {
+        "not_an_image": "not an image",
+        "unsupported_format": "neither PNG nor JPEG nor WebP",
+        "truncated": "cut short or damaged",
+        "too_many_pixels": "too many pixels",
+        "too_many_bytes": "too many bytes",
+        "something_else_too": "another kind of file is behind or within it",
+    }
 
 
 class PictureFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ Each has a stable `code`, one English `sentence` that may name its details, and 
 The sentence is also the key under which a translation is filed (`http/messages/`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -28,14 +28,24 @@ class LabError(Exception):
     """Something a caller should know about, safe to show: no secret and no upstream body is ever in it.
 
     `details` are JSON-ready and reach the client; the same names fill the sentence's placeholders.
+    `words` are what the sentence says for a detail that is meant for machines: in English, and translated like sentences.
     """
 
     code: ClassVar[str] = "internal_error"
     sentence: ClassVar[str] = "Something went wrong on our side."
+    words: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **details: Any) -> None:
         self.details: dict[str, Any] = {name: value for name, value in details.items() if value is not None}
         super().__init__(self.sentence.format_map(_Blanks(self.details)))
+
+
+def family(error: type[LabError] = LabError) -> Iterator[type[LabError]]:
+    """The error and all that are declared below it, each after the one it is more special than."""
+    found = [error]
+    for each in found:
+        yield each
+        found += each.__subclasses__()
 
 
 class _Blanks(dict[str, Any]):
@@ -92,6 +102,18 @@ FIELD_SENTENCES: Mapping[str, str] = {
     "invalid": "This value is not valid.",
 }
 """Every way a field can be wrong, in English; the sentences are the keys of the translations."""
+
+EITHER = " or "
+FIELD_WORDS: Mapping[str, str] = {
+    "string": "string",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "array": "array",
+    "object": "object",
+    "null": "null",
+}
+"""What the sentences say for the types of JSON; a field that takes several has them with `EITHER` in between."""
 
 
 class ValidationFailed(LabError):

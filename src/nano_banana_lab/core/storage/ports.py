@@ -23,6 +23,7 @@ class StoreUnavailable(LabError):
 
     code: ClassVar[str] = "service_unavailable"
     sentence = "The {store} is not available right now; please try again shortly."
+    words: ClassVar[Mapping[str, str]] = {"key value store": "key value store", "blob store": "blob store"}
 
     def __init__(self, store: str) -> None:
         super().__init__(store=store)
