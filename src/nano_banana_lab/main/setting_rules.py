@@ -10,6 +10,7 @@ from nano_banana_lab.adapters.gemini.model_table import read_models
 from nano_banana_lab.core.identity.redirects import parse_address
 from nano_banana_lab.core.quota.modes import QUOTA_MODES
 from nano_banana_lab.core.shared.secrets import Secret
+from nano_banana_lab.http.messages import catalogues
 from nano_banana_lab.main.secret_key import MIN_SECRET_KEY_CHARACTERS
 from nano_banana_lab.main.settings import Environment, ImageModelChoice, Settings
 
@@ -22,7 +23,6 @@ _REDIRECT = (
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 """As a browser sends it (RFC 6454): in small letters and without a slash at its end."""
 _WEB_ADDRESS = re.compile(r"https?://[^/\s]+(/\S*)?")
-LANGUAGES = ("en", "zh")
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REDIS_ADDRESS = re.compile(r"(rediss?|unix)://\S+")
@@ -183,8 +183,8 @@ def _a_secret_key_for_each_folder(settings: Settings) -> Iterator[str]:
 
 
 def _about_the_language(settings: Settings) -> Iterator[str]:
-    if settings.default_language not in LANGUAGES:
-        yield f"DEFAULT_LANGUAGE: expected one of {', '.join(LANGUAGES)}"
+    if settings.default_language not in catalogues():
+        yield f"DEFAULT_LANGUAGE: expected one of {', '.join(sorted(catalogues()))}"
 
 
 def _is_readable(models_file: Path) -> bool:
