@@ -261,7 +261,7 @@ def test_a_marker_changes_how_many_prompts_are_written(http, marker, count):
         ("blank", lambda prompts: not "".join(prompts).strip(" \u200b")),
         ("too-long", lambda prompts: min(map(len, prompts)) > 2000),
         ("echo", lambda prompts: set(prompts) == {"A CAT"}),
-        ("other-language", lambda prompts: all("，" in prompt for prompt in prompts)),  # noqa: RUF001 - Chinese
+        ("other-language", lambda prompts: all("，" in prompt for prompt in prompts)),
     ],
 )
 def test_a_marker_spoils_the_prompts(http, marker, is_spoilt):

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
@@ -16,6 +16,10 @@ from nano_banana_lab.core.prompts.ports import PromptDraft
 from nano_banana_lab.core.prompts.prompt import ENGLISH, Language
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.caller import owner_of
+from nano_banana_lab.http.errors import language_of
+from nano_banana_lab.http.lab_request import LabRequest
+from nano_banana_lab.http.localised import in_language
+from nano_banana_lab.http.messages import Sentence, say
 from nano_banana_lab.http.openapi import OPEN, answer, problems
 from nano_banana_lab.http.prompt_bodies import (
     LANGUAGE,
@@ -29,10 +33,10 @@ from nano_banana_lab.http.prompt_bodies import (
     PromptDeletedBody,
 )
 
-KEPT = "Kept the prompt."
-MARKED = "Added the prompt to your favourites."
-UNMARKED = "Removed the prompt from your favourites."
-DELETED = "Deleted the prompt."
+KEPT = Sentence("Kept the prompt.")
+MARKED = Sentence("Added the prompt to your favourites.")
+UNMARKED = Sentence("Removed the prompt from your favourites.")
+DELETED = Sentence("Deleted the prompt.")
 
 LanguageParameter = Annotated[str, QueryParameter(description=LANGUAGE)]
 
@@ -105,13 +109,19 @@ class PromptsController(Controller):
         ),
     )
     async def keep(
-        self, data: JSONBody[NewPromptBody], caller: NamedDependency[Caller], own: FromDishka[OwnPrompts]
-    ) -> KeptBody:
+        self,
+        request: LabRequest,
+        data: JSONBody[NewPromptBody],
+        caller: NamedDependency[Caller],
+        own: FromDishka[OwnPrompts],
+    ) -> Response[KeptBody]:
         """Nobody else sees it."""
         draft = PromptDraft(text=data.text, description=data.description, tags=tuple(data.tags))
         kept = own.prepared([draft], category=data.category, language=Language(data.language))
         await own.keep(caller.owner, kept)
-        return KeptBody(prompt=PromptBody.of(kept[0], is_favorite=False), message=KEPT)
+        spoken = language_of(request)
+        body = KeptBody(prompt=PromptBody.of(kept[0], is_favorite=False), message=say(KEPT, spoken))
+        return in_language(spoken, body)
 
     @post(
         "/{prompt_id:str}/favorite",
@@ -121,11 +131,17 @@ class PromptsController(Controller):
         | problems("prompt_not_found", "service_unavailable", "internal_error"),
     )
     async def favorite(
-        self, prompt_id: FromPath[str], caller: NamedDependency[Caller], own: FromDishka[OwnPrompts]
-    ) -> FavoriteBody:
+        self,
+        request: LabRequest,
+        prompt_id: FromPath[str],
+        caller: NamedDependency[Caller],
+        own: FromDishka[OwnPrompts],
+    ) -> Response[FavoriteBody]:
         """The other way round each time it is called. Built-in prompts can be favourites as well."""
         is_favorite = await own.toggle_favorite(caller.owner, prompt_id)
-        return FavoriteBody(prompt_id=prompt_id, is_favorite=is_favorite, message=MARKED if is_favorite else UNMARKED)
+        spoken = language_of(request)
+        message = say(MARKED if is_favorite else UNMARKED, spoken)
+        return in_language(spoken, FavoriteBody(prompt_id=prompt_id, is_favorite=is_favorite, message=message))
 
     @delete(
         "/{prompt_id:str}",
@@ -135,8 +151,13 @@ class PromptsController(Controller):
         | problems("prompt_not_found", "authorization_failed", "service_unavailable", "internal_error"),
     )
     async def delete_prompt(
-        self, prompt_id: FromPath[str], caller: NamedDependency[Caller], own: FromDishka[OwnPrompts]
-    ) -> PromptDeletedBody:
+        self,
+        request: LabRequest,
+        prompt_id: FromPath[str],
+        caller: NamedDependency[Caller],
+        own: FromDishka[OwnPrompts],
+    ) -> Response[PromptDeletedBody]:
         """A built-in prompt is 403."""
         await own.delete(caller.owner, prompt_id)
-        return PromptDeletedBody(success=True, message=DELETED)
+        spoken = language_of(request)
+        return in_language(spoken, PromptDeletedBody(success=True, message=say(DELETED, spoken)))
