@@ -7,6 +7,18 @@ from nano_banana_lab.core.chat.chat_sessions import ChatSessions
 from nano_banana_lab.core.history.delete_pictures import DeletePictures
 from nano_banana_lab.core.history.reindex import Reindex
 from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
+from nano_banana_lab.main.commands.run_in_lab import run_in_lab
+from nano_banana_lab.main.settings import Settings
+
+
+@click.command("reindex")
+@click.pass_obj
+def command(settings: Settings) -> None:
+    """Rebuild the history from the pictures in the blob store, and report files that do not fit.
+
+    Safe beside a running service, and as often as you like.
+    """
+    run_in_lab(settings, reindex)
 
 
 async def reindex(container: AsyncContainer) -> int:

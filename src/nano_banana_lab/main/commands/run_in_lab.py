@@ -1,0 +1,84 @@
+"""Run a command on the wired lab, and end as a command should."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+import msgspec
+
+from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.main.secret_key import NoSecretKey
+from nano_banana_lab.main.settings import LogLevel, Settings
+
+if TYPE_CHECKING:
+    from dishka import AsyncContainer
+
+EXIT_FAILED = 1
+EXIT_MISCONFIGURED = 2
+EXIT_INTERRUPTED = 130
+"""What shells expect of a command that Ctrl-C ended."""
+
+FINISHING = "Finishing and keeping what is being paid for; press Ctrl-C again to give it up."
+PATIENCE_SECONDS = 3600
+"""Longer than any picture takes: only a second Ctrl-C gives up one that is being paid for."""
+
+Act = Callable[["AsyncContainer"], Coroutine[Any, Any, int]]
+
+
+def run_in_lab(settings: Settings, act: Act, *, chatty: bool = False) -> NoReturn:
+    """Leave with what `act` returns, or with 1, 2 or 130.
+
+    Errors that a user can act on end in one line, not in a trace. Unless `chatty`, only warnings are logged.
+    """
+    from nano_banana_lab.main.logs import configure_logs  # noqa: PLC0415 - so that --help need not load it
+
+    configure_logs(settings if chatty else _calm(settings))
+    sys.exit(_exit_code(settings, act))
+
+
+def told(error: LabError) -> str:
+    """The error in one line, with the input that it is about."""
+    about = error.details.get("field")
+    return f"{error.code}: {error}" + (f" ({about})" if about else "")
+
+
+def _exit_code(settings: Settings, act: Act) -> int:
+    try:
+        return asyncio.run(_run(settings, act))
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return EXIT_INTERRUPTED
+    except LabError as error:
+        click.echo(told(error), err=True)
+    except NoSecretKey as error:
+        click.echo(str(error), err=True)
+        return EXIT_MISCONFIGURED
+    except BrokenPipeError:
+        raise  # click ends quietly when nobody reads on
+    except OSError as error:
+        click.echo(str(error), err=True)
+    return EXIT_FAILED
+
+
+async def _run(settings: Settings, act: Act) -> int:
+    """At the first Ctrl-C `act` is cancelled, and the calls that somebody pays for are still waited for."""
+    from nano_banana_lab.core.generation.paid_calls import PaidCalls  # noqa: PLC0415 - likewise
+    from nano_banana_lab.main.container import make_container  # noqa: PLC0415 - takes half a second
+
+    async with make_container(settings) as container:
+        paid_calls = await container.get(PaidCalls)
+        try:
+            return await act(container)
+        finally:
+            paid_calls.close()
+            if paid_calls.running:
+                click.echo(FINISHING, err=True)
+                await paid_calls.finish(PATIENCE_SECONDS)
+
+
+def _calm(settings: Settings) -> Settings:
+    if settings.least_level is not LogLevel.INFO:
+        return settings
+    return msgspec.structs.replace(settings, log_level=LogLevel.WARNING)
