@@ -1,9 +1,10 @@
 """`nano-banana-lab openapi`: what clients are made from."""
 
-import json
 from pathlib import Path
 
 import click
+import msgspec
+from litestar.serialization import encode_json
 
 from nano_banana_lab.main.app import create_app
 from nano_banana_lab.main.commands.picture_files import check_folder
@@ -21,7 +22,7 @@ from nano_banana_lab.main.settings import Settings
 def command(settings: Settings, output: Path | None) -> None:
     """Print the OpenAPI document as this version and configuration serves it at /openapi.json; starts nothing."""
     document = create_app(settings).openapi_schema.to_schema()
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = msgspec.json.format(encode_json(document), indent=2).decode()
     if output is None:
         click.echo(text)
         return
