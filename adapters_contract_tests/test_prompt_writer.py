@@ -1,16 +1,16 @@
 """What every `PromptWriter` promises, and the writers that keep it.
 
 A binding gives the suite a `writer` with a key of its own and a `keyless` one, and these hooks:
-`answer_with` makes the next calls end in one of the outcomes of `Outcome`, `never_answer` makes them wait for an answer
-that does not arrive, `until_asked` waits until one of them does, `calls` counts those that reached whoever answers,
-`payer_of` tells which key paid, and `was_told` whether words reached whoever answers.
+`answer_with` makes the next call end in an `Outcome` (spoilt answers hold three prompts, or should),
+`never_answer` makes the calls to come wait for an answer that does not arrive, `until_asked` waits until one does,
+`calls` counts those that reached whoever answers, `payer_of` tells which key paid,
+and `was_told` whether words reached whoever answers.
 """
 
 import asyncio
 import re
 import traceback
 from enum import StrEnum
-from typing import ClassVar
 
 import pytest
 
@@ -186,7 +186,7 @@ class PromptWriterContract:
     @pytest.mark.parametrize("outcome", SPOILT)
     @pytest.mark.parametrize("act", [write, vary])
     async def test_an_answer_that_is_not_what_was_asked_for_is_unusable(self, writer, act, outcome):
-        self.answer_with(writer, outcome, count=3)
+        self.answer_with(writer, outcome)
 
         raised = await failure(act(writer))
         assert UpstreamFailed is type(raised)
@@ -195,21 +195,21 @@ class PromptWriterContract:
 
     @pytest.mark.parametrize("outcome", [Outcome.BLANK, Outcome.OVERLONG, Outcome.ECHO])
     async def test_an_enhanced_prompt_that_is_none_is_unusable(self, writer, outcome):
-        self.answer_with(writer, outcome, count=1)
+        self.answer_with(writer, outcome)
 
         raised = await failure(enhance(writer))
         assert UpstreamFailed is type(raised)
         assert raised.details == {"reason": "unusable_answer"}
 
     async def test_the_prompt_itself_is_not_a_variation_of_it(self, writer):
-        self.answer_with(writer, Outcome.ECHO, count=1)
+        self.answer_with(writer, Outcome.ECHO)
 
         assert (await failure(vary(writer, 1))).details == {"reason": "unusable_answer"}
 
     @pytest.mark.parametrize(("outcome", "error"), REFUSED)
     @pytest.mark.parametrize("act", [write, enhance, vary])
     async def test_a_refusal_is_told_for_what_it_is_after_one_call(self, writer, act, outcome, error):
-        self.answer_with(writer, outcome, count=3)
+        self.answer_with(writer, outcome)
 
         assert error is type(await failure(act(writer)))
         assert self.calls(writer) == 1
@@ -217,9 +217,9 @@ class PromptWriterContract:
     @pytest.mark.parametrize("outcome", Outcome)
     async def test_neither_key_nor_answer_is_in_an_error_or_a_log(self, writer, caplog, outcome):
         caplog.set_level("DEBUG")
-        self.answer_with(writer, outcome, count=2)
+        self.answer_with(writer, outcome)
 
-        raised = await failure(vary(writer, 2, api_key=ApiKey("AIzaSy-caller-0123456789")))
+        raised = await failure(vary(writer, api_key=ApiKey("AIzaSy-caller-0123456789")))
         told = "".join(traceback.format_exception(raised)) + repr(raised.details) + caplog.text
         assert [words for words in (OPERATOR, "AIzaSy-caller", "A CAT") if words in told] == []
         assert (raised.__cause__, raised.__context__) == (None, None)
@@ -245,19 +245,18 @@ class TestScriptedPromptWriter(PromptWriterContract):
     def keyless(self):
         return ScriptedPromptWriter(api_key=None)
 
-    def answer_with(self, writer, outcome, *, count):
+    def answer_with(self, writer, outcome):
         steps = {
-            Outcome.TOO_FEW: ["picture"] * (count - 1),
-            Outcome.REPEATED: ["a picture", " A  Picture"] * count,
-            Outcome.BLANK: [" \u200b\n"] * count,
-            Outcome.OVERLONG: ["x" * 2001] * count,
-            Outcome.ECHO: ["A CAT"] * count,
+            Outcome.TOO_FEW: ["one picture", "another picture"],
+            Outcome.REPEATED: ["a picture", " A  Picture", "a\tpicture"],
+            Outcome.BLANK: [" \u200b\n", "a picture", "another picture"],
+            Outcome.OVERLONG: ["x" * 2001] * 3,
+            Outcome.ECHO: ["A CAT"] * 3,
             Outcome.KEY_REFUSED: InvalidApiKey(),
             Outcome.RATE_LIMITED: UpstreamRateLimited(),
             Outcome.BLOCKED: ContentBlocked(reason="SAFETY"),
         }
-        step = steps[outcome]
-        writer.then(step[: max(count - 1, 1)] if outcome is Outcome.REPEATED and count == 1 else step)
+        writer.then(steps[outcome])
 
     def never_answer(self, writer):
         writer.hold()
@@ -275,6 +274,18 @@ class TestScriptedPromptWriter(PromptWriterContract):
         return any(words in (seen.category, seen.style, seen.prompt, seen.kind) for seen in writer.requests)
 
 
+MARKERS = {
+    Outcome.TOO_FEW: "too-few",
+    Outcome.REPEATED: "repeated",
+    Outcome.BLANK: "blank",
+    Outcome.OVERLONG: "too-long",
+    Outcome.ECHO: "echo",
+    Outcome.KEY_REFUSED: "suspended-key",
+    Outcome.RATE_LIMITED: "429",
+    Outcome.BLOCKED: "prompt-blocked",
+}
+
+
 @pytest.fixture(scope="module")
 def double():
     with running_gemini() as double:
@@ -283,17 +294,6 @@ def double():
 
 class TestGeminiPromptWriter(PromptWriterContract):
     """The real google-genai client against the HTTP double."""
-
-    MARKERS: ClassVar = {
-        Outcome.TOO_FEW: "too-few",
-        Outcome.REPEATED: "repeated",
-        Outcome.BLANK: "blank",
-        Outcome.OVERLONG: "too-long",
-        Outcome.ECHO: "echo",
-        Outcome.KEY_REFUSED: "suspended-key",
-        Outcome.RATE_LIMITED: "429",
-        Outcome.BLOCKED: "prompt-blocked",
-    }
 
     @pytest.fixture
     async def writer(self, double):
@@ -312,8 +312,8 @@ class TestGeminiPromptWriter(PromptWriterContract):
         yield writer
         await writer.aclose()
 
-    def answer_with(self, writer, outcome, *, count):
-        self.double.script(f"[[{self.MARKERS[outcome]}]]")
+    def answer_with(self, writer, outcome):
+        self.double.script(f"[[{MARKERS[outcome]}]]")
 
     def never_answer(self, writer):
         self.double.script("[[hold forever]]")

@@ -12,6 +12,9 @@ from nano_banana_lab.core.prompts.ports import PromptDraft
 from nano_banana_lab.core.prompts.prompt import Language, VariationKind
 from nano_banana_lab.core.shared.secrets import ApiKey
 
+OPERATOR_KEY = ApiKey("operator")
+"""Pays for calls that bring no key."""
+
 
 class WritingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One call: `act` is `write`, `enhance` or `vary`, `payer` the key that pays; the rest is as it was asked."""
@@ -43,7 +46,7 @@ class ScriptedPromptWriter:
     `requests` are those seen so far, in order. Without an `api_key` only callers who bring their own are served.
     """
 
-    def __init__(self, script: Iterable[Step] = (), *, api_key: ApiKey | None = ApiKey("operator")) -> None:  # noqa: B008 - frozen
+    def __init__(self, script: Iterable[Step] = (), *, api_key: ApiKey | None = OPERATOR_KEY) -> None:
         self._script = list(script)
         self._api_key = api_key
         self._released = asyncio.Event()
