@@ -117,6 +117,22 @@ async def test_a_model_that_cannot_be_reached_is_a_degraded_service(service: Any
     assert (await service.client.get("/api/health/ready")).status_code == 200
 
 
+async def test_the_details_are_told_in_the_language_of_each_reader(service: Any) -> None:
+    async def check() -> None:
+        raise InvalidApiKey
+
+    service.model.check = check
+    told = [
+        (await service.client.get("/api/health/detailed", headers={"Accept-Language": language}))
+        for language in ("zh", "en")
+    ]
+
+    assert [each.headers["content-language"] for each in told] == ["zh", "en"]
+    models = [each.json()["components"]["image_model"] for each in told]
+    assert [model["error"] for model in models] == ["Google 拒绝了该 API 密钥。", "Google refused the API key."]
+    assert models[0]["details"]["notice"].startswith("图片是由离线的 sketch 模型绘制的占位图")
+
+
 async def test_the_model_is_asked_once_a_minute_at_most(service: Any) -> None:
     asked = []
 

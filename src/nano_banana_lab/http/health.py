@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -15,9 +16,14 @@ from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.generation.ports import GenerationError
 from nano_banana_lab.core.shared.clock import Clock
-from nano_banana_lab.core.storage.store_watch import StoreWatch
+from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.core.storage.store_watch import NoAnswer, StoreWatch
 from nano_banana_lab.core.tasks.ports import QueueUnavailable, TaskQueue
 from nano_banana_lab.http import examples
+from nano_banana_lab.http.errors import language_of
+from nano_banana_lab.http.lab_request import LabRequest
+from nano_banana_lab.http.localised import in_language
+from nano_banana_lab.http.messages import Language, Sentence, say, sentence
 from nano_banana_lab.http.openapi import OPEN, answer
 from nano_banana_lab.http.rate_limit import UNLIMITED
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
@@ -61,13 +67,41 @@ class DetailedHealth(msgspec.Struct, kw_only=True):
     components: dict[str, Component]
 
 
+class NoWorker(LabError):
+    """Nobody makes what waits in the task queue; told, never raised."""
+
+    code = "service_unavailable"
+    sentence = "no worker is alive, so tasks only wait"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """How one part was found, before it is told in somebody's language. `unwell` is its status when there is an `error`."""
+
+    unwell: Status
+    latency_ms: float
+    error: LabError | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    notice: Sentence | None = None
+
+    def told(self, language: Language) -> Component:
+        """The part as a client sees it."""
+        notice = {"notice": say(self.notice, language)} if self.notice else {}
+        return Component(
+            status=self.unwell if self.error else Status.HEALTHY,
+            latency_ms=self.latency_ms,
+            error=sentence(self.error, language) if self.error else None,
+            details={**self.details, **notice},
+        )
+
+
 @dataclass(kw_only=True)
 class ServiceInfo:
     """What the service says of itself; `model_notice` is shown where somebody looks for the model's state."""
 
     version: str
     environment: str
-    model_notice: str | None = None
+    model_notice: Sentence | None = None
     started_at: float = field(default_factory=time.monotonic)
 
 
@@ -77,37 +111,35 @@ class ModelCheck:
 
     models: ImageModels
     info: ServiceInfo
-    _component: Component | None = field(default=None, init=False)
+    _found: Finding | None = field(default=None, init=False)
     _checked_at: float = field(default=0.0, init=False)
     _checking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
-    async def __call__(self) -> Component:
+    async def __call__(self) -> Finding:
         """The model's state, from now or from the last minute."""
         async with self._checking:
             age = time.monotonic() - self._checked_at
-            if self._component is None or age > MODEL_CHECK_REMEMBERED_SECONDS:
-                self._component = await self._check()
+            if self._found is None or age > MODEL_CHECK_REMEMBERED_SECONDS:
+                self._found = await self._check()
                 self._checked_at = time.monotonic()
-        return self._component
+        return self._found
 
-    async def _check(self) -> Component:
+    async def _check(self) -> Finding:
         started, card = time.perf_counter(), self.models.default.card
-        details: dict[str, Any] = {"model": card.id, "placeholder": card.placeholder}
-        if self.info.model_notice:
-            details["notice"] = self.info.model_notice
-        error: str | None = None
+        error: LabError | None = None
         try:
             async with asyncio.timeout(MODEL_CHECK_TIMEOUT_SECONDS):
                 await self.models.default.check()
         except GenerationError as failure:
-            error = str(failure)
+            error = failure
         except TimeoutError:
-            error = f"no answer within {MODEL_CHECK_TIMEOUT_SECONDS} seconds"
-        return Component(
-            status=Status.DEGRADED if error else Status.HEALTHY,
+            error = NoAnswer(seconds=MODEL_CHECK_TIMEOUT_SECONDS)
+        return Finding(
+            unwell=Status.DEGRADED,
             latency_ms=_milliseconds_since(started),
             error=error,
-            details=details,
+            details={"model": card.id, "placeholder": card.placeholder},
+            notice=self.info.model_notice,
         )
 
 
@@ -117,18 +149,17 @@ class QueueCheck:
 
     queue: TaskQueue
 
-    async def __call__(self) -> Component:
+    async def __call__(self) -> Finding:
         """The queue's state now, within 5 seconds."""
         started = time.perf_counter()
         try:
             state = await self.queue.state()
         except QueueUnavailable as failure:
-            return Component(status=Status.UNHEALTHY, latency_ms=_milliseconds_since(started), error=str(failure))
-        error = None if state.workers else "no worker is alive, so tasks only wait"
-        return Component(
-            status=Status.DEGRADED if error else Status.HEALTHY,
+            return Finding(unwell=Status.UNHEALTHY, latency_ms=_milliseconds_since(started), error=failure)
+        return Finding(
+            unwell=Status.DEGRADED,
             latency_ms=_milliseconds_since(started),
-            error=error,
+            error=None if state.workers else NoWorker(),
             details=msgspec.structs.asdict(state),
         )
 
@@ -173,24 +204,23 @@ class HealthController(Controller):
     )
     async def detailed(
         self,
+        request: LabRequest,
         stores: FromDishka[StoreWatch],
         check_model: FromDishka[ModelCheck],
         check_queue: FromDishka[QueueCheck],
         info: FromDishka[ServiceInfo],
         clock: FromDishka[Clock],
-    ) -> DetailedHealth:
+    ) -> Response[DetailedHealth]:
         """Asks the stores and the queue now, and the model at most once a minute."""
+        language = language_of(request)
         probes, model, queue = await asyncio.gather(stores.probes(), check_model(), check_queue())
-        components = {
-            name: Component(
-                status=Status.UNHEALTHY if probe.error else Status.HEALTHY,
-                latency_ms=probe.latency_ms,
-                error=probe.error,
-            )
+        found = {
+            name: Finding(unwell=Status.UNHEALTHY, latency_ms=probe.latency_ms, error=probe.error)
             for name, probe in probes.items()
         }
-        components |= {"image_model": model, "task_queue": queue}
-        return DetailedHealth(
+        found |= {"image_model": model, "task_queue": queue}
+        components = {name: each.told(language) for name, each in found.items()}
+        health = DetailedHealth(
             status=_worst(components),
             timestamp=rfc3339(clock.now()),
             version=info.version,
@@ -198,6 +228,7 @@ class HealthController(Controller):
             uptime_seconds=round(time.monotonic() - info.started_at, 1),
             components=components,
         )
+        return in_language(language, health)
 
 
 def _milliseconds_since(started: float) -> float:

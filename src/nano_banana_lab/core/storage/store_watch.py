@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore, StoreUnavailable
 
 PROBE_TIMEOUT_SECONDS = 4.0
@@ -15,11 +16,18 @@ REMEMBER_SECONDS = 2.0
 """How old an answer may be."""
 
 
+class NoAnswer(LabError):
+    """Whoever was asked how they are has not said so in time. Details: `seconds`."""
+
+    code = "service_unavailable"
+    sentence = "no answer within {seconds} seconds"
+
+
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """What asking one store found. `latency_ms` is how long the answer took; `error` is None when all is well."""
 
     latency_ms: float
-    error: str | None = None
+    error: LabError | None = None
 
 
 class StoreWatch:
@@ -55,12 +63,12 @@ class StoreWatch:
 
 async def _probe(ping: Callable[[], Awaitable[None]]) -> Probe:
     started = time.perf_counter()
-    error: str | None = None
+    error: LabError | None = None
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
             await ping()
     except StoreUnavailable as unavailable:
-        error = str(unavailable)
+        error = unavailable
     except TimeoutError:
-        error = f"no answer within {PROBE_TIMEOUT_SECONDS:g} seconds"
+        error = NoAnswer(seconds=f"{PROBE_TIMEOUT_SECONDS:g}")
     return Probe(latency_ms=round((time.perf_counter() - started) * 1000, 2), error=error)

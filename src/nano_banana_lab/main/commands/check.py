@@ -11,6 +11,7 @@ from dishka import AsyncContainer
 from nano_banana_lab.core.shared.secrets import Secret
 from nano_banana_lab.core.storage.store_watch import StoreWatch
 from nano_banana_lab.http.health import ModelCheck, Status
+from nano_banana_lab.http.messages import ENGLISH
 from nano_banana_lab.main.commands.options import as_json
 from nano_banana_lab.main.commands.run_in_lab import run_in_lab
 from nano_banana_lab.main.commands.shown import show_json
@@ -51,8 +52,11 @@ async def check(container: AsyncContainer, *, as_json: bool = False) -> int:
 
 async def _parts(container: AsyncContainer) -> dict[str, Part]:
     probes = await (await container.get(StoreWatch)).probes()
-    parts = {name: Part(error=probe.error, latency_ms=probe.latency_ms) for name, probe in probes.items()}
-    model = await (await container.get(ModelCheck))()
+    parts = {
+        name: Part(error=str(probe.error) if probe.error else None, latency_ms=probe.latency_ms)
+        for name, probe in probes.items()
+    }
+    model = (await (await container.get(ModelCheck))()).told(ENGLISH)
     trouble = None if model.status is Status.HEALTHY else model.error or str(model.status)
     return parts | {"image_model": Part(error=trouble, details=model.details)}
 
