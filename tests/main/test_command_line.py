@@ -1,13 +1,18 @@
 """The commands `check`, `generate` and `reindex`, on a lab of their own in an empty folder."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 from click.testing import Result
 from PIL import Image
 
+from nano_banana_lab.main.cli import COMMANDS, cli
 from nano_banana_lab.main.settings import Settings
 
 Run = Callable[..., Result]
@@ -125,13 +130,41 @@ def test_a_misconfigured_lab_does_nothing_and_says_why(run: Run, tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [name for commands in COMMANDS.values() for name in commands])
+def test_a_command_is_called_what_the_list_calls_it(command: str) -> None:
+    loaded = cli.get_command(click.Context(cli), command)
+
+    assert loaded is not None
+    assert loaded.name == command
+
+
+def test_an_unknown_command_is_misuse(run: Run) -> None:
+    assert run("paint").exit_code == 2
+
+
+def test_help_loads_neither_the_service_nor_a_client_library() -> None:
+    code = "import sys; from nano_banana_lab.main.cli import cli; cli(['--help'], standalone_mode=False); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert not {"litestar", "dishka", "rich", "PIL", "google.genai", "redis"}.intersection(loaded)
+
+
+def test_check_as_json_is_one_document(run: Run) -> None:
+    well, ill = run("check", "--json", PORT="8123"), run("check", "--json", REDIS_URL="redis://127.0.0.1:1/0")
+
+    assert (well.exit_code, ill.exit_code) == (0, 1)
+    assert json.loads(well.stdout)["settings"]["PORT"] == "8123"
+    assert json.loads(well.stdout)["works"] is True
+    assert json.loads(ill.stdout)["parts"]["key_value_store"]["error"]
+
+
 def test_help_and_version_need_no_settings(run: Run) -> None:
     for arguments in (("--help",), ("-h",), ("--version",)):
         result = run(*arguments, PORT="abc")
         assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "generate", "reindex"])
+@pytest.mark.parametrize("command", [name for commands in COMMANDS.values() for name in commands])
 def test_help_lists_and_explains_every_command(run: Run, command: str) -> None:
     assert command in run("--help").stdout
     assert len(run(command, "--help").stdout.splitlines()) > 3

@@ -1,6 +1,7 @@
 """The commands `quota show` and `quota reset`, beside a lab that goes on working."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -106,6 +107,17 @@ async def test_show_of_one_user_has_every_mode_the_prompt_calls_and_the_cooldown
     assert len(modes[1:-2]) == 7
     assert modes[-2] == ["prompts", "Prompt calls", "1", "29", "30", "0"]
     assert (modes[-1][0], modes[-1][2][-2:]) == ("cooldown", " s")
+
+
+async def test_show_as_json_has_the_same_numbers(run: Run, lab: RunningLab) -> None:
+    await lab.spend(ALICE, "basic_1k", count=4)
+    await lab.spend(GUEST, "blend")
+    everybody, alice = [json.loads(await says(run, "show", "--json", *more)) for more in ([], ["--user", ALICE])]
+
+    assert everybody["points"] == {"used": 6, "set_aside": 0, "left": 44, "of": 50}
+    assert (everybody["enabled"], everybody["date"], [*everybody["users"]]) == (True, today(), [ALICE, GUEST])
+    assert [*alice["users"]] == [ALICE]
+    assert alice["users"][ALICE]["modes"]["basic_1k"] == {"used": 4, "left": 26, "of": 30, "cost": 1}
 
 
 async def test_show_says_when_nobody_was_here(run: Run) -> None:

@@ -123,8 +123,10 @@ def running_worker(folder: Path, *, concurrency: int, **settings: str) -> Iterat
         _end(process, worker)
 
 
-def run_lab_command(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run `nano-banana-lab` with these arguments to its end; `stdout` and `stderr` are text.
+def run_lab_command(
+    *arguments: str, folder: Path, typed: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `nano-banana-lab` with these arguments to its end; `stdout` and `stderr` are text, `typed` is standard input.
 
     `folder` is its working directory, made if it is missing. Nothing but `settings` and `PATH` is in its environment.
     Raises `subprocess.TimeoutExpired` after a minute.
@@ -134,7 +136,7 @@ def run_lab_command(*arguments: str, folder: Path, **settings: str) -> subproces
         _command(*arguments),
         cwd=folder,
         env=_environment(settings),
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=_PATIENCE,

@@ -1,5 +1,6 @@
 """What can be done in a chat."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import msgspec
 
 from nano_banana_lab.core.chat.chat_sessions import ChatSessions
 from nano_banana_lab.core.chat.conversation import ChatSession, Conversation
-from nano_banana_lab.core.chat.send_message import Message, Reply, SendMessage
+from nano_banana_lab.core.chat.send_message import Message, SendMessage
 from nano_banana_lab.core.generation.image_request import ImageSettings, Resolution
 from nano_banana_lab.core.generation.input_pictures import InputPicture, check_count
 from nano_banana_lab.core.history.picture import ImageNotFound, Picture
@@ -43,10 +44,7 @@ class Talk:
         """Send the message, and save its picture, also after Ctrl-C once it is being paid for."""
         with passing_time() as progress:
             progress.add_task(f"Making a {self.look.resolution} picture")
-            reply, path = await self.send_message.paid_calls.run(self._answer(text))
-        if reply.made.picture.text_response:
-            click.echo(plain(reply.made.picture.text_response))
-        click.echo(f"{path_name(path)} ({facts(reply.made.picture)})")
+            await self.send_message.paid_calls.run(self._answer(text, progress.stop))
 
     async def attach(self, name: str) -> None:
         """A picture for the next message."""
@@ -96,15 +94,19 @@ class Talk:
             raise ImageNotFound from None
         return await write_picture(data, picture, output=output, default=self.folder / numbered_name(number, picture))
 
-    async def _answer(self, text: str) -> tuple[Reply, Path]:
+    async def _answer(self, text: str, before_showing: Callable[[], None]) -> None:
         session = self.session or await self.sessions.begin(self.owner, aspect_ratio=self.look.aspect_ratio)
         self.session = session
         reply = await self.send_message(Caller(owner=self.owner), session.id, self._message(text))
         self.attached.clear()
         picture, data = reply.made.picture, reply.made.answer.data
         default = self.folder / numbered_name(reply.message_count // 2, picture)
-        self.saved[picture.id] = await write_picture(data, picture, output=None, default=default)
-        return reply, self.saved[picture.id]
+        path = await write_picture(data, picture, output=None, default=default)
+        self.saved[picture.id] = path
+        before_showing()
+        if picture.text_response:
+            click.echo(plain(picture.text_response))
+        click.echo(f"{path_name(path)} ({facts(picture)})")
 
     def _message(self, text: str) -> Message:
         return Message(

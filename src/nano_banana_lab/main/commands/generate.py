@@ -80,6 +80,7 @@ async def generate(container: AsyncContainer, job: Job) -> int:
         made = await carry_out(Caller(owner=job.owner), commission)
         default = Path(made.picture.filename)
         path = await write_picture(made.answer.data, made.picture, output=job.output, default=default)
+        progress.stop()
         _show(made, path, job)
 
     with passing_time() as progress:

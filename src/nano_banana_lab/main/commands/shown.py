@@ -78,4 +78,12 @@ def progress_bar() -> Progress:
 
 
 def _progress(*columns: Any) -> Progress:
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    """Standard output is left alone: rich would send what is printed meanwhile to the terminal, wherever it should go."""
+    return Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

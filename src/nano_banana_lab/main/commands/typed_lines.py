@@ -1,5 +1,6 @@
 """What a user types, or a script says, line by line."""
 
+import asyncio
 import contextlib
 import io
 import signal
@@ -24,6 +25,8 @@ class TypedLines:
     def next(self, prompt: str) -> str | None:
         """The next line without its end, None when there are no more. Raises `click.Abort` at Ctrl-C."""
         with _ctrl_c_at_once():
+            if _was_pressed():
+                raise click.Abort
             try:
                 line = input(prompt) if self.is_terminal else sys.stdin.readline()
             except EOFError:
@@ -35,9 +38,15 @@ class TypedLines:
         return line.rstrip("\r\n")
 
 
+def _was_pressed() -> bool:
+    """Whether the event loop has been told of a Ctrl-C already, which it passes on only when it is its turn."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 @contextlib.contextmanager
 def _ctrl_c_at_once() -> Iterator[None]:
-    """Without this the event loop would only be told, once the line has come."""
+    """Without this the event loop would be told, and nothing would happen until the line has come."""
     if threading.current_thread() is not threading.main_thread():  # which alone has signals
         yield
         return
