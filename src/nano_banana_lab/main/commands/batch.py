@@ -27,9 +27,9 @@ from nano_banana_lab.main.settings import Settings
 EXAMPLES = """Examples:
 
 \b
-  batch prompts.txt -d corgis --resolution 2K
-  batch --prompt "a corgi in a teacup" --prompt "the same corgi asleep"
-  sort ideas.txt | batch - --json > outcomes.json
+  nano-banana-lab batch prompts.txt -d corgis --resolution 2K
+  nano-banana-lab batch --prompt "a corgi in a teacup" --prompt "the same corgi asleep"
+  sort ideas.txt | nano-banana-lab batch - --json > outcomes.json
 """
 
 

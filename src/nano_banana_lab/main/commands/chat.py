@@ -35,9 +35,9 @@ HELP = """Each line is a message; what is asked for below holds for the messages
 EXAMPLES = """Examples:
 
 \b
-  chat
-  chat --session 0f8d1c6d5c7c4b2a9e3f1a2b3c4d5e6f
-  printf 'a corgi in a teacup\\nthe same, asleep\\n' | chat -d corgis
+  nano-banana-lab chat
+  nano-banana-lab chat --session 0f8d1c6d5c7c4b2a9e3f1a2b3c4d5e6f
+  printf 'a corgi in a teacup\\nthe same, asleep\\n' | nano-banana-lab chat -d corgis
 
 In a chat, /help lists what else can be said.
 """

@@ -25,10 +25,10 @@ from nano_banana_lab.main.settings import Settings
 EXAMPLES = """Examples:
 
 \b
-  generate "a corgi in a teacup" -o corgi.png --aspect-ratio 1:1
-  generate "the weather in Lisbon this week as a chart" --search
-  generate --image cat.jpg --image hat.png "the cat wears the hat"
-  generate --image house.jpg --style "a woodcut"
+  nano-banana-lab generate "a corgi in a teacup" -o corgi.png --aspect-ratio 1:1
+  nano-banana-lab generate "the weather in Lisbon this week as a chart" --search
+  nano-banana-lab generate --image cat.jpg --image hat.png "the cat wears the hat"
+  nano-banana-lab generate --image house.jpg --style "a woodcut"
 """
 
 

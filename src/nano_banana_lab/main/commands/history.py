@@ -102,7 +102,10 @@ def save_picture(settings: Settings, *, id: str, output: Path | None, owner: Own
 @for_user
 @click.pass_obj
 def delete_pictures(settings: Settings, *, ids: tuple[str, ...], yes: bool, owner: OwnerId) -> None:
-    """Delete pictures for good, with all that is known of them; asks before, and needs --yes in scripts."""
+    """Delete pictures for good, with all that is known of them.
+
+    Asks before it does so; in a script, where nobody can be asked, it needs --yes.
+    """
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to ask on: say --yes to delete.")
     run_in_lab(settings, lambda container: _delete(container, owner, ids, ask=not yes))
