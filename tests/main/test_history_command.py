@@ -54,7 +54,7 @@ def test_a_prompt_is_shown_as_text_and_never_obeyed(run: Run) -> None:
 
 
 def test_list_of_nothing_says_so(run: Run) -> None:
-    assert run("history", "list").stdout == "There is nothing here yet.\n"
+    assert run("history", "list").stdout == "There is nothing to list.\n"
     assert listed(run) == {"total": 0, "pictures": []}
 
 

@@ -127,7 +127,7 @@ async def _delete(container: AsyncContainer, owner: OwnerId, ids: Sequence[str],
 
 def _list(page: HistoryPage) -> None:
     if not page.pictures:
-        click.echo("There is nothing here yet." if not page.total else "There is nothing of that kind.")
+        click.echo("There is nothing to list.")
         return
     made = table("Made (UTC)", "Id", "Mode", "Size")
     made.add_column("Prompt", overflow="ellipsis", no_wrap=True)
