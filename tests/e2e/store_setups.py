@@ -80,7 +80,7 @@ class ServiceStores:
         found = {f"object {key}": f"{key} {about!r}".encode() + body for key, body, about in self._objects()}
         for key in self._redis.ask("KEYS", "*"):
             found[f"key {key!r}"] = key + b" " + repr(self._value(key)).encode()
-            found[f"dump of {key!r}"] = self._redis.ask("DUMP", key)
+            found[f"dump of {key!r}"] = self._redis.ask("DUMP", key) or b""  # it may just have expired
         return found
 
     def _value(self, key: bytes) -> Any:
@@ -91,6 +91,7 @@ class ServiceStores:
             b"list": ("LRANGE", key, 0, -1),
             b"set": ("SMEMBERS", key),
             b"stream": ("XRANGE", key, "-", "+"),
+            b"none": ("GET", key),
         }
         return self._redis.ask(*reading[self._redis.ask("TYPE", key)])
 
