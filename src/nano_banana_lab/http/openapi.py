@@ -24,7 +24,7 @@ Every error is a problem object (RFC 9457) with a stable `code`; its sentence fo
 Every response carries `X-Request-ID`, by which the log can be searched.
 Requests that reach a route below `/api/` are counted for each user, or each client address where nobody signs in, apart
 from health and the bytes of pictures; all guests of an address also count together. `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds) say what is left.
-With an `X-API-Key` header a request is paid by that Google API key; it is neither logged nor stored.
+With an `X-API-Key` header a request is paid by that Google API key; it is never logged, and stored only sealed, until its task is done.
 """
 
 GOOGLE_API_KEY = SecurityScheme(
