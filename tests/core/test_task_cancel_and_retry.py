@@ -11,7 +11,15 @@ from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.quota.refusals import PoolExhausted
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.tasks.announce import DONE
-from nano_banana_lab.core.tasks.task import Progress, TaskFinished, TaskNotFound, TaskRunning, TaskStatus
+from nano_banana_lab.core.tasks.task import (
+    ItemStatus,
+    Progress,
+    TaskFinished,
+    TaskNotFound,
+    TaskRunning,
+    TaskStatus,
+    status_of,
+)
 
 
 @pytest.fixture
@@ -40,7 +48,7 @@ async def test_what_waits_is_cancelled_and_refunded_and_what_is_made_is_kept(tas
         done = await tasks.done(task)
 
     assert (now.status, statuses(now), left) == (TaskStatus.PROCESSING, ["processing", *["cancelled"] * 2], (1, 1))
-    assert (done.status, statuses(done)) == (TaskStatus.CANCELLED, ["completed", *["cancelled"] * 2])
+    assert (done.status, statuses(done)) == (TaskStatus.COMPLETED, ["completed", *["cancelled"] * 2])
     assert (await points(tasks), (await tasks.lab.history()).total) == ((1, 0), 1)
 
 
@@ -157,3 +165,18 @@ async def test_without_points_nothing_is_tried_again(tasks: Tasks) -> None:
         await tasks.again(task)
 
     assert await tasks.statuses(task) == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("items", "status"),
+    [
+        ("queued queued", "queued"),
+        ("queued completed", "processing"),
+        ("cancelled processing", "processing"),
+        ("completed cancelled failed", "completed"),
+        ("cancelled failed interrupted", "cancelled"),
+        ("failed interrupted", "failed"),
+    ],
+)
+def test_at_its_end_a_task_is_what_the_best_of_its_items_is(items: str, status: str) -> None:
+    assert status_of([ItemStatus(each) for each in items.split()]) is TaskStatus(status)

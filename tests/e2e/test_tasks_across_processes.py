@@ -66,7 +66,7 @@ async def test_submitted_to_one_followed_at_the_other_and_cancelled_at_the_first
 
     assert sorted(item["status"] for item in now["items"]) == ["cancelled"] * 3 + ["processing"] * 4
     assert (set_aside, (await quota(one))["global_used"] - before) == (4, 4)
-    assert (told[-1][1], told[-1][2]["status"], len(told[-1][2]["results"])) == ("done", "cancelled", 4)
+    assert (told[-1][1], told[-1][2]["status"], len(told[-1][2]["results"])) == ("done", "completed", 4)
     assert len(gemini.requests) == 4
 
 

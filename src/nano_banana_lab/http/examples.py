@@ -274,7 +274,8 @@ _TASK_SUMMARY: dict[str, Any] = {
 }
 TASK: dict[str, Any] = _TASK_SUMMARY | {"results": [GENERATED["image"]], "errors": [], "items": _ITEMS}
 CANCELLED_TASK: dict[str, Any] = TASK | {
-    "status": "cancelled",
+    "status": "completed",
+    "progress": 2,
     "current_prompt": None,
     "completed_at": "2026-11-22T14:03:07.001Z",
     "items": [_ITEMS[0], _ITEMS[1] | {"status": "cancelled"}],

@@ -126,7 +126,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def status(self) -> TaskStatus:
-        """Completed when at least one picture came of it; cancelled when its owner stopped it before all had begun."""
+        """At the end: completed when at least one picture came of it, else cancelled when its owner stopped it, else failed."""
         return status_of([item.status for item in self.items])
 
     @property
@@ -149,9 +149,9 @@ def status_of(items: Sequence[ItemStatus]) -> TaskStatus:
         return TaskStatus.QUEUED
     if not all(status.is_final for status in found):
         return TaskStatus.PROCESSING
-    if ItemStatus.CANCELLED in found:
-        return TaskStatus.CANCELLED
-    return TaskStatus.COMPLETED if ItemStatus.COMPLETED in found else TaskStatus.FAILED
+    if ItemStatus.COMPLETED in found:
+        return TaskStatus.COMPLETED
+    return TaskStatus.CANCELLED if ItemStatus.CANCELLED in found else TaskStatus.FAILED
 
 
 _items = msgspec.json.Decoder(Item)
