@@ -15,6 +15,7 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.shared.secrets import ApiKey, Secret
 from nano_banana_lab.core.tasks.announce import DONE, Announce
+from nano_banana_lab.core.tasks.begin_item import BeginItem
 from nano_banana_lab.core.tasks.cancel_task import CancelTask
 from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
 from nano_banana_lab.core.tasks.keep_moving import KeepTasksMoving
@@ -25,6 +26,7 @@ from nano_banana_lab.core.tasks.run_item import RunItem
 from nano_banana_lab.core.tasks.submit_task import SubmitTask, batch_of
 from nano_banana_lab.core.tasks.task import Progress, Task
 from nano_banana_lab.core.tasks.task_book import TaskBook
+from nano_banana_lab.core.tasks.turns import Turns
 
 ALICE = OwnerId("alice")
 A_DAY = 86400
@@ -46,7 +48,8 @@ class Tasks:
         self.book = TaskBook(key_values=lab.key_values, clock=clock, ttl_seconds=self.ttl_seconds)
         self.announce = Announce(book=self.book, bus=self.bus)
         self.sealer = AesKeySealer(Secret(self.secret))
-        self.line_up = LineUp(book=self.book, queue=self.queue)
+        self.turns = Turns(book=self.book)
+        self.line_up = LineUp(book=self.book, queue=self.queue, turns=self.turns)
         self.hold = HoldPictures(
             blobs=lab.blobs, key_values=lab.key_values, load_pictures=lab.load_pictures, clock=clock
         )
@@ -56,9 +59,17 @@ class Tasks:
         self.submit = SubmitTask(stores=lab.make_picture.stores, hold_pictures=self.hold, clock=clock, **taking_on)
         self.retry = RetryTask(**taking_on)
         self.cancel = CancelTask(clock=clock, **parts)
-        self.run_item = RunItem(carry_out=lab.carry_out, clock=clock, **parts, **paying)
+        stores = lab.make_picture.stores
+        self.begin = BeginItem(book=self.book, turns=self.turns, stores=stores, clock=clock)
+        self.run_item = RunItem(begin=self.begin, carry_out=lab.carry_out, clock=clock, **parts, **paying)
         self.keep_moving = KeepTasksMoving(
-            queue=self.queue, run_item=self.run_item, key_values=lab.key_values, clock=clock, **parts
+            turns=self.turns,
+            queue=self.queue,
+            run_item=self.run_item,
+            stores=stores,
+            key_values=lab.key_values,
+            clock=clock,
+            **parts,
         )
 
     async def batch(
@@ -114,9 +125,16 @@ class Tasks:
         async with self.working(**how):
             return await self.done(task)
 
+    async def tickets(self) -> list[str]:
+        """All that the queue has, the first one first, and then has no more; it is the caller's to run them."""
+        taken = list(self.queue._waiting)
+        self.queue._waiting.clear()
+        return taken
+
     async def round(self) -> None:
         """A look at what should move on, by a process to which the stores have been there for a while."""
         self.keep_moving._calm_since -= 3600
+        await self.keep_moving.give_signs_of_life()
         await self.keep_moving()
 
 

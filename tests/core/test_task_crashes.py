@@ -10,7 +10,7 @@ from tests.core.tasking import ALICE, Tasks
 from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.announce import DONE
-from nano_banana_lab.core.tasks.keys import OPEN, RUNNING
+from nano_banana_lab.core.tasks.keys import OPEN, RUNNING, ItemName
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.task import ItemStatus, Task, TaskStatus
 
@@ -36,8 +36,8 @@ def another_process(open_lab: Any) -> Any:
     return start
 
 
-def name(task: Task, index: int = 0) -> str:
-    return f"{task.owner}/{task.id}/{index}"
+def ticket(task: Task, index: int = 0) -> str:
+    return ItemName(task.owner, task.id, index).ticket(1)
 
 
 async def points(tasks: Tasks) -> tuple[int, int]:
@@ -73,7 +73,7 @@ async def test_wherever_the_process_dies_the_item_ends_and_is_paid_for_once(
             if hasattr(user, store):
                 object.__setattr__(user, store, unreliable(getattr(tasks.lab, store), death))
     with contextlib.suppress(process_died):
-        await dying.run_item(name(task))
+        await dying.run_item(ticket(task))
     asked = len(tasks.lab.model.requests)
     survivor = another_process(tasks)
     progress = await goes_on(survivor, task)
@@ -129,11 +129,11 @@ async def test_who_gives_signs_of_life_is_left_alone(tasks: Tasks, another_proce
 async def test_a_name_that_comes_again_buys_nothing(tasks: Tasks, another_process: Any) -> None:
     task = await tasks.batch("a")
     tasks.lab.model.hold()
-    runs = [asyncio.create_task(each.run_item(name(task))) for each in (tasks, another_process(tasks), tasks)]
+    runs = [asyncio.create_task(each.run_item(ticket(task))) for each in (tasks, another_process(tasks), tasks)]
     await tasks.lab.model.calls_begun(1)
     tasks.lab.model.release()
     await asyncio.gather(*runs)
-    await tasks.run_item(name(task))
+    await tasks.run_item(ticket(task))
 
     assert (len(tasks.lab.model.requests), await tasks.statuses(task)) == (1, ["completed"])
 
@@ -169,8 +169,8 @@ async def test_while_nobody_can_be_told_the_pictures_are_made_and_the_end_is_tol
     with monkeypatch.context() as outage:
         outage.setattr(tasks.bus, "publish", away)
         task = await tasks.batch("a", "b")
-        await tasks.run_item(name(task, 0))
-        await tasks.run_item(name(task, 1))
+        await tasks.run_item(ticket(task, 0))
+        await tasks.run_item(ticket(task, 1))
     assert await tasks.statuses(task) == ["completed"] * 2
     tasks.lab.clock.advance(LEASE + 1)
     await tasks.round()
@@ -202,7 +202,7 @@ async def test_a_store_that_goes_away_before_the_model_is_asked_lets_the_item_wa
     task = await tasks.batch("a")
     with monkeypatch.context() as outage:
         outage.setattr(tasks.lab.make_picture.stores, "require", down)
-        await tasks.run_item(name(task))
+        await tasks.run_item(ticket(task))
     waiting = await tasks.statuses(task)
     tasks.lab.clock.advance(A_MOMENT)
     await tasks.round()

@@ -61,7 +61,7 @@ class World:
 
     async def _name(self, which: int, *, any_status: bool = False) -> str | None:
         found = [
-            str(self.tasks.book.name(task, item.index))
+            self.tasks.book.name(task, item.index).ticket(item.attempt)
             for task in self.taken_on
             for item in (await self.tasks.progress(task)).items
             if any_status or item.status is ItemStatus.QUEUED

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_ROUNDS = 60
 SECONDS_BETWEEN_REFUNDS = 5
 SECONDS_BETWEEN_LOOKS_AT_TASKS = 5
+SECONDS_BETWEEN_SIGNS_OF_LIFE = 5
 
 
 async def do_chores(container: AsyncContainer) -> None:
@@ -28,7 +29,9 @@ async def do_chores(container: AsyncContainer) -> None:
     async with asyncio.TaskGroup() as chores:
         chores.create_task(_every(SECONDS_BETWEEN_ROUNDS, lambda: _make_a_round(container)))
         chores.create_task(_every(SECONDS_BETWEEN_REFUNDS, lambda: _refund(container)))
-        chores.create_task(_every(SECONDS_BETWEEN_LOOKS_AT_TASKS, await container.get(KeepTasksMoving)))
+        keep_moving = await container.get(KeepTasksMoving)
+        chores.create_task(_every(SECONDS_BETWEEN_SIGNS_OF_LIFE, keep_moving.give_signs_of_life))
+        chores.create_task(_every(SECONDS_BETWEEN_LOOKS_AT_TASKS, keep_moving))
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:

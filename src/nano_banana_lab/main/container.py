@@ -52,6 +52,7 @@ from nano_banana_lab.core.shared.secrets import ApiKey
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
 from nano_banana_lab.core.storage.store_watch import StoreWatch
 from nano_banana_lab.core.tasks.announce import Announce
+from nano_banana_lab.core.tasks.begin_item import BeginItem
 from nano_banana_lab.core.tasks.cancel_task import CancelTask
 from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
 from nano_banana_lab.core.tasks.keep_moving import KeepTasksMoving
@@ -61,6 +62,7 @@ from nano_banana_lab.core.tasks.retry_task import RetryTask
 from nano_banana_lab.core.tasks.run_item import RunItem
 from nano_banana_lab.core.tasks.submit_task import SubmitTask
 from nano_banana_lab.core.tasks.task_book import TaskBook
+from nano_banana_lab.core.tasks.turns import Turns
 from nano_banana_lab.http.auth import SignInInfo
 from nano_banana_lab.http.batch import BatchLimit
 from nano_banana_lab.http.chat_bodies import ChatView
@@ -229,6 +231,7 @@ class Tasks(Provider):
         return TaskBook(key_values=key_values, clock=clock, ttl_seconds=settings.task_ttl_seconds)
 
     use_cases = provide_all(Announce, HoldPictures, LineUp, SubmitTask, RunItem, CancelTask, RetryTask, KeepTasksMoving)
+    taking_turns = provide_all(Turns, BeginItem)
 
 
 class Prompts(Provider):

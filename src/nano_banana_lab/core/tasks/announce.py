@@ -63,28 +63,30 @@ class Announce:
             logger.warning("nobody could be told how a task goes on: %s", error, extra={"task": task.id})
 
     async def once_more(self, task: Task) -> bool:
-        """Tell of every item and close the task, when nothing more comes of it; says whether that was so.
+        """Close the task when nothing more comes of it, and tell of every item; says whether that was so.
 
+        When several try, one does, and the others need not.
         Raises `QueueUnavailable`, `StoreUnavailable` and `TaskNotFound`.
         """
         items = [item for item, _ in await self.book.items(task)]
         if not all(item.status.is_final for item in items):
             return False
-        await self._post_items(task, items)
-        await self._close(task)
+        if await self._closed(task):
+            await self._post_items(task, items)
+            await self._post(task, [(DONE, b"{}")])
         return True
 
     async def _close_if_finished(self, task: Task) -> None:
-        if all(item.status.is_final for item, _ in await self.book.items(task)):
-            await self._close(task)
+        if all(item.status.is_final for item, _ in await self.book.items(task)) and await self._closed(task):
+            await self._post(task, [(DONE, b"{}")])
 
-    async def _close(self, task: Task) -> None:
-        """Post `done`, unless somebody else has closed it."""
+    async def _closed(self, task: Task) -> bool:
+        """Whether it was us who closed it."""
         try:
             await self.book.key_values.commit(*self.book.closing(task))
         except CommitRefused:
-            return
-        await self._post(task, [(DONE, b"{}")])
+            return False
+        return True
 
     async def _post_items(self, task: Task, items: Sequence[Item]) -> None:
         await self._post(task, [(ITEM, msgspec.json.encode(ItemChanged.of(item))) for item in items])

@@ -1,8 +1,9 @@
 """See to it that every task moves on, whatever became of the process that had it."""
 
+import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,15 +12,20 @@ from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.operations import CommitRefused, IndexPut, IndexRemove
-from nano_banana_lab.core.storage.ports import KeyValueStore
+from nano_banana_lab.core.storage.ports import KeyValueStore, StoreUnavailable
+from nano_banana_lab.core.storage.store_watch import StoreWatch
 from nano_banana_lab.core.tasks.announce import Announce
-from nano_banana_lab.core.tasks.keys import OPEN, QUEUED, RUNNING, ItemName
+from nano_banana_lab.core.tasks.keys import OPEN, QUEUED, RUNNING, ItemName, open_key
 from nano_banana_lab.core.tasks.ports import TaskQueue
 from nano_banana_lab.core.tasks.run_item import RunItem
 from nano_banana_lab.core.tasks.task import Failure, Interrupted, ItemStatus, TaskNotFound, decode_item
-from nano_banana_lab.core.tasks.task_book import LOOK_AGAIN_SECONDS, UNFINISHED_SECONDS, TaskBook
+from nano_banana_lab.core.tasks.task_book import UNFINISHED_SECONDS, TaskBook
+from nano_banana_lab.core.tasks.turns import Turns
 
 AT_ONCE = 100
+
+PAGES = 10
+"""How many times as many are looked at in one round, whose end must come: what is left is looked at in the next one."""
 
 LINE_UP_AGAIN_SECONDS = 20
 """How long an item waits before the queue is told of it once more, in case it has forgotten."""
@@ -34,66 +40,83 @@ logger = logging.getLogger(__name__)
 class KeepTasksMoving:
     """One round every few seconds, in every process: any number of them do no harm to each other.
 
-    What is being made here gives a sign of life. What waits too long is lined up again, what gave no sign of life for
-    too long is marked as interrupted and its points are given back, and what should have been closed is closed.
+    What waits too long is lined up again, what gave no sign of life for too long is marked as interrupted and its
+    points are given back, and what should have been closed is closed. What is being made here gives a sign of life
+    meanwhile, however long a round takes.
     """
 
     book: TaskBook
+    turns: Turns
     queue: TaskQueue
     run_item: RunItem
     trial: Trial
     announce: Announce
+    stores: StoreWatch
     key_values: KeyValueStore
     clock: Clock
     _calm_since: float = field(default_factory=time.monotonic, init=False)
 
     async def __call__(self) -> None:
         """Raises `StoreUnavailable` and `QueueUnavailable`; the next round goes on."""
-        try:
-            await self.give_signs_of_life()
+        with self._noting_trouble():
             await self.line_up_what_waits()
             if time.monotonic() - self._calm_since >= CALM_SECONDS:
                 await self.mark_interrupted()
             await self.close_what_is_over()
-        except BaseException:
-            self._calm_since = time.monotonic()
-            raise
+            await self.turns.tidy()
 
     async def give_signs_of_life(self) -> None:
-        """For every item that this process is making."""
+        """For every item that this process is making. Raises `StoreUnavailable`."""
         alive = [self.book.alive(name) for name in self.run_item.running]
         if alive:
-            await self.key_values.commit(*alive)
+            with self._noting_trouble():
+                await self.key_values.commit(*alive)
 
     async def line_up_what_waits(self) -> None:
-        """Tell the queue again, or for the first time, of what has been waiting without anybody having begun it."""
+        """Tell the queue again, or for the first time, of what has been waiting without anybody having begun it.
+
+        Not while a store is down: nothing would be begun then.
+        """
         async for names in self._due(QUEUED):
-            kept = await self.key_values.get_many([ItemName.read(name).key for name in names])
-            waiting = [name for name, value in zip(names, kept, strict=True) if _is(value, ItemStatus.QUEUED)]
-            later = milliseconds(self.clock.now()) + LINE_UP_AGAIN_SECONDS * 1000
-            gone = set(names).difference(waiting)
-            await self.key_values.commit(
-                *(IndexPut(index=QUEUED, member=name, score=later, ttl=UNFINISHED_SECONDS) for name in waiting),
-                *(IndexRemove(index=QUEUED, member=name) for name in gone),
-            )
-            if waiting:
-                await self.queue.submit(waiting)
+            try:
+                await self.stores.require()
+            except StoreUnavailable:
+                return
+            await self._line_up(names)
 
     async def mark_interrupted(self) -> None:
         """What was being made by a process that has died. The call may have been paid for, so nobody repeats it unasked."""
         async for names in self._due(RUNNING):
-            kept = await self.key_values.get_many([ItemName.read(name).key for name in names])
-            for name, value in zip(names, kept, strict=True):
-                if value is not None and _is(value, ItemStatus.PROCESSING):
-                    await self._interrupt(ItemName.read(name), value)
+            others = [ItemName.read(name) for name in names if name not in self.run_item.running]
+            kept = await self.key_values.get_many([name.key for name in others])
+            for name, value in zip(others, kept, strict=True):
+                if value is not None and decode_item(value).status is ItemStatus.PROCESSING:
+                    await self._interrupt(name, value)
                 else:
-                    await self.key_values.commit(IndexRemove(index=RUNNING, member=name))
+                    await self.key_values.commit(IndexRemove(index=RUNNING, member=str(name)))
 
     async def close_what_is_over(self) -> None:
         """Tasks of which nothing more comes, and whose last end was not told."""
         async for members in self._due(OPEN):
             for member in members:
-                await self._close_if_over(member)
+                owner, _, task_id = member.partition("/")
+                await self._close_if_over(OwnerId(owner), task_id)
+
+    async def _line_up(self, members: Sequence[str]) -> None:
+        names = [ItemName.read(member) for member in members]
+        kept = await self.key_values.get_many([name.key for name in names])
+        items = [None if value is None else decode_item(value) for value in kept]
+        waiting = {
+            name: item for name, item in zip(names, items, strict=True) if item and item.status is ItemStatus.QUEUED
+        }
+        later = milliseconds(self.clock.now()) + LINE_UP_AGAIN_SECONDS * 1000
+        await self.key_values.commit(
+            *(IndexPut(index=QUEUED, member=str(name), score=later, ttl=UNFINISHED_SECONDS) for name in waiting),
+            *(IndexRemove(index=QUEUED, member=str(name)) for name in names if name not in waiting),
+        )
+        if waiting:
+            await self.turns.enter(name.owner for name in waiting)
+            await self.queue.submit([name.ticket(item.attempt) for name, item in waiting.items()])
 
     async def _interrupt(self, name: ItemName, kept_as: bytes) -> None:
         item = decode_item(kept_as)
@@ -108,26 +131,32 @@ class KeepTasksMoving:
         logger.warning("an item was interrupted", extra={"item": str(name)})
         await self.announce(await self.book.task(name.owner, name.task), ended)
 
-    async def _close_if_over(self, member: str) -> None:
-        owner, _, task_id = member.partition("/")
+    async def _close_if_over(self, owner: OwnerId, task_id: str) -> None:
         try:
-            closed = await self.announce.once_more(await self.book.task(OwnerId(owner), task_id))
-        except TaskNotFound:  # it has expired
-            closed = True
-        # A task that is closed is taken out with its closing; here, whoever else has just done so does not matter.
-        later = milliseconds(self.clock.now()) + LOOK_AGAIN_SECONDS * 1000
-        put_off = IndexPut(index=OPEN, member=member, score=later, ttl=UNFINISHED_SECONDS)
-        await self.key_values.commit(IndexRemove(index=OPEN, member=member) if closed else put_off)
+            task = await self.book.task(owner, task_id)
+            sealed_key = await self.key_values.get(open_key(owner, task_id))
+            if sealed_key is None or await self.announce.once_more(task):
+                return  # whoever closed it took it out of the index in the same step
+        except TaskNotFound:
+            await self.key_values.commit(*self.book.forgetting(owner, task_id))
+            return
+        with contextlib.suppress(CommitRefused):  # closed meanwhile
+            await self.key_values.commit(*self.book.putting_off(task, sealed_key))
 
     async def _due(self, index: str) -> AsyncIterator[list[str]]:
-        """The members whose time has come, in pages."""
+        """The members whose time has come, in pages, as many as one round may take."""
         now, last = milliseconds(self.clock.now()), None
-        while (
-            page := await self.key_values.page(index, limit=AT_ONCE, newest_first=False, after=last, max_score=now)
-        ).entries:
+        for _ in range(PAGES):
+            page = await self.key_values.page(index, limit=AT_ONCE, newest_first=False, after=last, max_score=now)
+            if not page.entries:
+                return
             yield [entry.member for entry in page.entries]
             last = page.entries[-1]
 
-
-def _is(value: bytes | None, status: ItemStatus) -> bool:
-    return value is not None and decode_item(value).status is status
+    @contextlib.contextmanager
+    def _noting_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._calm_since = time.monotonic()
+            raise

@@ -5,7 +5,10 @@ import msgspec
 from nano_banana_lab.core.shared.ids import OwnerId
 
 QUEUED = "tasks/queued"
-"""Index of the names of items that wait, by when they were last lined up (milliseconds)."""
+"""Index of the names of items that wait, by when the queue is told of them once more (milliseconds)."""
+
+TURNS = "tasks/turns"
+"""Index of the owners of items that wait, by when their last turn was, or they came (milliseconds)."""
 
 RUNNING = "tasks/running"
 """Index of the names of items that are being made, by when their process must have given a sign of life (milliseconds)."""
@@ -21,7 +24,7 @@ LEFTOVERS = "tasks/leftovers"
 
 
 class ItemName(msgspec.Struct, frozen=True):
-    """Which item of which task; as text it is what the queue carries."""
+    """Which item of which task; as text it is a member of the indexes."""
 
     owner: OwnerId
     task: str
@@ -35,6 +38,17 @@ class ItemName(msgspec.Struct, frozen=True):
         """The inverse. Raises ValueError for any other text."""
         owner, task, index = text.split("/")
         return cls(OwnerId(owner), task, int(index))
+
+    def ticket(self, attempt: int) -> str:
+        """What the queue carries: another text for each attempt, for the run of the one before may not be over there."""
+        return f"{self}/{attempt}"
+
+    @classmethod
+    def of_ticket(cls, text: str) -> "ItemName":
+        """The item that a ticket was issued for. Raises ValueError for any other text."""
+        name, _, attempt = text.rpartition("/")
+        int(attempt)
+        return cls.read(name)
 
     @property
     def key(self) -> str:
@@ -60,6 +74,16 @@ def announced_key(owner: OwnerId, id: str) -> str:
 def tasks_index(owner: OwnerId) -> str:
     """An owner's tasks by when they were submitted (milliseconds)."""
     return f"task/{owner}/all"
+
+
+def waiting_index(owner: OwnerId) -> str:
+    """The names of an owner's items that wait, by from when on they may be begun (microseconds, so that all of a task differ)."""
+    return f"task/{owner}/waiting"
+
+
+def turn_key(owner: OwnerId) -> str:
+    """The value that is there, empty, while the owner is in `TURNS`."""
+    return f"task/{owner}/turn"
 
 
 def task_member(owner: OwnerId, id: str) -> str:

@@ -68,7 +68,8 @@ class RetryTask:
         except CommitRefused:  # not closed yet, or somebody else was quicker
             raise TaskRunning from None
         await self.announce(task, *(_waiting(item, None) for item, _ in again))
-        await self.line_up(task, [item.index for item, _ in again])
+        attempts = {item.index: item.attempt + 1 for item, _ in again}
+        await self.line_up(task, attempts, attempts)
         return await self.book.progress(task.owner, task.id)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -17,124 +17,137 @@ from nano_banana_lab.core.quota.reservation import settling
 from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
 from nano_banana_lab.core.shared.errors import LabError
-from nano_banana_lab.core.shared.ids import new_id
 from nano_banana_lab.core.shared.secrets import ApiKey
 from nano_banana_lab.core.storage.insist import insist
 from nano_banana_lab.core.storage.operations import CommitRefused, Operation
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.announce import Announce
-from nano_banana_lab.core.tasks.keys import ItemName, open_key, task_key
-from nano_banana_lab.core.tasks.task import (
-    Failure,
-    Interrupted,
-    Item,
-    ItemStatus,
-    Task,
-    decode_item,
-    decode_task,
-    encode,
-)
+from nano_banana_lab.core.tasks.begin_item import SAY_SO_SECONDS, BeginItem, Begun
+from nano_banana_lab.core.tasks.keys import ItemName, open_key
+from nano_banana_lab.core.tasks.task import Failure, Interrupted, Item, ItemStatus, Task, encode
 from nano_banana_lab.core.tasks.task_book import TaskBook
 
-SAY_SO_SECONDS = 3
-"""How long a process that is being stopped takes to write down what became of an item; after that others find out."""
+OUTAGE_SECONDS = 20
+"""How long an item waits that was begun and then found a store away."""
 
 logger = logging.getLogger(__name__)
 
 
-class _NotBegun(Exception):
-    """Nothing has been paid for: the item can wait for somebody else."""
+class _NotPaidFor(Exception):
+    """The model has not been asked: the item can wait again, for `delay` seconds."""
+
+    def __init__(self, delay: float) -> None:
+        self.delay = delay
+
+
+class _Telling:
+    """Tells how one item goes on, each change after the one before."""
+
+    def __init__(self, announce: Announce, begun: Begun) -> None:
+        self._announce = announce
+        self._begun = begun
+        self._first: asyncio.Task[None] | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the model has been asked; until then an item may be put back, and then there was nothing to tell."""
+        return self._first is not None
+
+    def asking(self) -> None:
+        """The item is being made; nothing waits until that is told."""
+        self._first = asyncio.create_task(self._announce(self._begun.task, self._begun.item))
+
+    async def tell(self, item: Item) -> None:
+        """It has come to its end."""
+        if self._first is not None:
+            await asyncio.wait([self._first])
+        await self._announce(self._begun.task, item)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunItem:
-    """What a worker does with each name the queue delivers.
+    """What a worker does with each ticket the queue delivers.
 
-    Only an item that waits is begun, and only by one: who finds it under way leaves it to whoever has it. One whose process
-    has died is not bought again; `KeepTasksMoving` marks it as interrupted. `running` names what this process is making.
+    Of what `BeginItem` begins, nothing is bought twice: one whose process has died is marked by `KeepTasksMoving`
+    as interrupted, and one for which the model was not asked yet waits again.
     """
 
     book: TaskBook
+    begin: BeginItem
     announce: Announce
     carry_out: CarryOut
     trial: Trial
     sealer: KeySealer
     paid_calls: PaidCalls
     clock: Clock
-    running: set[str] = field(default_factory=set, init=False)
 
-    async def __call__(self, name: str) -> None:
-        """Make the picture if it is still to be made; every failure is written into the item.
+    @property
+    def running(self) -> set[str]:
+        """The names of what this process is making."""
+        return self.begin.running
 
-        Raises `StoreUnavailable` when it could not be begun; then it waits on.
+    async def __call__(self, ticket: str) -> None:
+        """Make one picture if any is still to be made; every failure is written into the item.
+
+        While a store is down, or the process is being stopped, nothing is begun: the items wait on, for another ticket.
+        Raises ValueError for what is no ticket.
         """
-        with contextlib.suppress(ShuttingDown):  # it waits on, for another process
-            await self.paid_calls.run(self._run(ItemName.read(name)))
-
-    async def _run(self, name: ItemName) -> None:
-        found = await self.book.key_values.get_many([task_key(name.owner, name.task), name.key])
-        if found[0] is None or found[1] is None:  # expired
-            return
-        task, item = decode_task(found[0]), decode_item(found[1])
-        if item.status is not ItemStatus.QUEUED:
-            return
-        begun = msgspec.structs.replace(item, status=ItemStatus.PROCESSING, run=new_id(), started_at=self._now())
-        self.running.add(str(name))
+        own = ItemName.of_ticket(ticket)
         try:
-            if await self._begin(name, begun, found[1]):
-                await self.announce(task, begun)
-                await self._make(task, name, begun)
+            await self.paid_calls.run(self._run(own))
+        except ShuttingDown:
+            return
+        except StoreUnavailable as error:
+            logger.info("an item waits for a store: %s", error, extra={"item": str(own)})
+
+    async def _run(self, own: ItemName) -> None:
+        begun = await self.begin(own)
+        if begun is None:
+            return
+        try:
+            await self._make(begun, _Telling(self.announce, begun))
         finally:
-            self.running.discard(str(name))
+            self.running.discard(str(begun.name))
 
-    async def _begin(self, name: ItemName, begun: Item, kept_as: bytes) -> bool:
-        """Whether the item is ours."""
+    async def _make(self, begun: Begun, telling: _Telling) -> None:
         try:
-            await insist(lambda: self.book.key_values.commit(*self.book.beginning(name, begun, kept_as)))
-        except CommitRefused as refused:
-            return refused.current == encode(begun)  # by an earlier try whose answer was lost
-        return True
-
-    async def _make(self, task: Task, name: ItemName, item: Item) -> None:
-        try:
-            made = await self._picture(task, name, item)
-        except _NotBegun:
-            await self._put_back(task, item)
+            made = await self._picture(begun, telling)
+        except _NotPaidFor as error:
+            await self.begin.put_back(begun, delay=error.delay)
         except asyncio.CancelledError:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SAY_SO_SECONDS):
-                    await self._end(task, name, item, ItemStatus.INTERRUPTED, Failure.of(Interrupted()))
+            await self._cut_off(begun, telling)
             raise
         except LabError as error:
-            await self._end(task, name, item, ItemStatus.FAILED, Failure.of(error))
+            await self._end(begun, telling, ItemStatus.FAILED, Failure.of(error))
         except Exception:
-            logger.exception("an item failed because of a bug", extra={"item": str(name)})
-            await self._end(task, name, item, ItemStatus.FAILED, Failure.of(LabError()))
+            logger.exception("an item failed because of a bug", extra={"item": str(begun.name)})
+            await self._end(begun, telling, ItemStatus.FAILED, Failure.of(LabError()))
         else:
             if made.noted:
-                logger.info("an item is completed", extra={"item": str(name), "picture": made.picture.id})
-                await self.announce(task, self._completed(item, made))
+                logger.info("an item is completed", extra={"item": str(begun.name), "picture": made.picture.id})
+                await telling.tell(self._completed(begun.item, made))
             else:
                 logger.warning("a picture came after its item was given up", extra={"picture": made.picture.id})
 
-    async def _picture(self, task: Task, name: ItemName, item: Item) -> NewPicture:
-        """Raises `_NotBegun` for whatever came before the model could be asked and is nobody's fault."""
-        asked = asyncio.Event()
+    async def _picture(self, begun: Begun, telling: _Telling) -> NewPicture:
+        """Raises `_NotPaidFor` for whatever came before the model could be asked and is nobody's fault."""
         try:
-            caller = Caller(owner=task.owner, api_key=await self._key(task))
-            return await self.carry_out.make_picture(self._order(caller, name, item, asked))
+            caller = Caller(owner=begun.task.owner, api_key=await self._key(begun.task))
+            return await self.carry_out.make_picture(self._order(caller, begun, telling))
         except (ShuttingDown, StoreUnavailable) as error:
-            if asked.is_set():
+            if telling.asked:
                 raise
-            raise _NotBegun from error
+            raise _NotPaidFor(OUTAGE_SECONDS if isinstance(error, StoreUnavailable) else 0) from error
 
-    def _order(self, caller: Caller, name: ItemName, item: Item, asked: asyncio.Event) -> Order:
+    def _order(self, caller: Caller, begun: Begun, telling: _Telling) -> Order:
+        item = begun.item
+
         async def note(made: NewPicture) -> list[Operation]:
-            return self.book.ending(name, self._completed(item, made), encode(item))
+            return self.book.ending(begun.name, self._completed(item, made), encode(item))
 
         return msgspec.structs.replace(
             self.carry_out.order(caller, item.commission),
-            asking=asked.set,
+            asking=telling.asking,
             note=note,
             prepaid=settling(item.reservation) if item.reservation else (),
             patient=True,
@@ -147,26 +160,30 @@ class RunItem:
             raise SealBroken
         return self.sealer.unseal(sealed, context=task.id) if sealed else None
 
-    async def _end(self, task: Task, name: ItemName, item: Item, status: ItemStatus, failure: Failure) -> None:
+    async def _cut_off(self, begun: Begun, telling: _Telling) -> None:
+        """The process is being stopped and waits no longer. What may have been paid for is not made again unasked."""
+        if not telling.asked:
+            await self.begin.hand_on(begun)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SAY_SO_SECONDS):
+                await self._end(begun, telling, ItemStatus.INTERRUPTED, Failure.of(Interrupted()))
+
+    async def _end(self, begun: Begun, telling: _Telling, status: ItemStatus, failure: Failure) -> None:
         """Write down that it came to nothing, and give its points back in the same step."""
-        logger.info("an item came to nothing", extra={"item": str(name), "status": status, "code": failure.code})
+        item, about = begun.item, {"item": str(begun.name), "status": status, "code": failure.code}
+        logger.info("an item came to nothing", extra=about)
         ended = msgspec.structs.replace(item, status=status, failure=failure, finished_at=self._now())
-        operations = self.book.ending(name, ended, encode(item))
+        operations = self.book.ending(begun.name, ended, encode(item))
         try:
             await insist(lambda: self.trial.give_back(item.reservation, along_with=operations))
         except CommitRefused as refused:
             if refused.current != encode(ended):  # given up meanwhile
                 return
         except StoreUnavailable:
-            logger.warning("what became of an item is found out later", extra={"item": str(name)})
+            logger.warning("what became of an item is found out later", extra=about)
             return
-        await self.announce(task, ended)
-
-    async def _put_back(self, task: Task, item: Item) -> None:
-        waiting = msgspec.structs.replace(item, status=ItemStatus.QUEUED, run="", started_at=None)
-        with contextlib.suppress(CommitRefused, StoreUnavailable):  # else it is marked as interrupted in a while
-            await insist(lambda: self.book.key_values.commit(*self.book.lining_up(task, waiting, encode(item))))
-            await self.announce(task, waiting)
+        await telling.tell(ended)
 
     def _completed(self, item: Item, made: NewPicture) -> Item:
         return msgspec.structs.replace(

@@ -20,12 +20,15 @@ from nano_banana_lab.core.tasks.keys import (
     OPEN,
     QUEUED,
     RUNNING,
+    TURNS,
     ItemName,
     announced_key,
     open_key,
     task_key,
     task_member,
     tasks_index,
+    turn_key,
+    waiting_index,
 )
 from nano_banana_lab.core.tasks.task import Item, Progress, Task, TaskNotFound, decode_item, decode_task, encode
 
@@ -81,23 +84,44 @@ class TaskBook:
             *(operation for item, kept_as in changes for operation in self.lining_up(task, item, kept_as)),
         ]
 
-    def lining_up(self, task: Task, item: Item, kept_as: bytes | None = None) -> list[Operation]:
-        """An item that waits; it is handed to the queue at once, or by whoever next looks for what waits too long."""
-        name = self.name(task, item.index)
+    def lining_up(self, task: Task, item: Item, kept_as: bytes | None = None, *, delay: float = 0) -> list[Operation]:
+        """An item that waits, for `delay` seconds at least.
+
+        It is handed to the queue at once, or by whoever looks for what waits too long, once the delay is over.
+        """
+        name, now = self.name(task, item.index), milliseconds(self.clock.now())
+        due = now + round(delay * 1000)
+        place = due * 1000 + item.index % 1000
         return [
             self._put(name, item, kept_as),
-            IndexPut(index=QUEUED, member=str(name), score=0, ttl=UNFINISHED_SECONDS),
+            IndexPut(index=QUEUED, member=str(name), score=due if delay else 0, ttl=UNFINISHED_SECONDS),
+            IndexPut(index=waiting_index(task.owner), member=str(name), score=place, ttl=UNFINISHED_SECONDS),
             *([] if kept_as is None else [IndexRemove(index=RUNNING, member=str(name))]),
         ]
 
-    def beginning(self, name: ItemName, item: Item, kept_as: bytes) -> list[Operation]:
-        """An item that is being made from now on, in place of the one that waited."""
-        return [self._put(name, item, kept_as), IndexRemove(index=QUEUED, member=str(name)), self.alive(str(name))]
+    def beginning(self, name: ItemName, item: Item, kept_as: bytes, *, turn: int) -> list[Operation]:
+        """An item that is being made from now on, in place of the one that waited; its owner's next turn comes after `turn`."""
+        return [
+            self._put(name, item, kept_as),
+            *self._waits_no_more(name),
+            self.alive(str(name)),
+            *self.standing(name.owner, turn),
+        ]
 
     def ending(self, name: ItemName, item: Item, kept_as: bytes) -> list[Operation]:
         """An item of which nothing more comes."""
-        gone = (IndexRemove(index=index, member=str(name)) for index in (QUEUED, RUNNING))
-        return [self._put(name, item, kept_as), *gone]
+        return [
+            self._put(name, item, kept_as),
+            *self._waits_no_more(name),
+            IndexRemove(index=RUNNING, member=str(name)),
+        ]
+
+    def standing(self, owner: OwnerId, at: int, *, if_absent: bool = False) -> list[Operation]:
+        """The owner's place in the line of those who take turns; refused, when `if_absent`, where they stand already."""
+        return [
+            Put(key=turn_key(owner), value=b"", ttl=UNFINISHED_SECONDS, if_absent=if_absent),
+            IndexPut(index=TURNS, member=owner, score=at, ttl=UNFINISHED_SECONDS),
+        ]
 
     def alive(self, name: str) -> IndexPut:
         """A sign of life of the process that is making this item."""
@@ -114,6 +138,15 @@ class TaskBook:
             self._listed(task, ttl),
             *(Expire(key=key, ttl=ttl) for key in keys),
         ]
+
+    def putting_off(self, task: Task, sealed_key: bytes) -> list[Operation]:
+        """Look again later whether it can be closed; refused when it has been, or was opened anew with another key."""
+        same = Put(key=open_key(task.owner, task.id), value=sealed_key, ttl=UNFINISHED_SECONDS, if_equals=sealed_key)
+        return [same, self._looked_at_later(task)]
+
+    def forgetting(self, owner: OwnerId, id: str) -> list[Operation]:
+        """A task that has expired before it could be closed."""
+        return [Delete(key=open_key(owner, id)), IndexRemove(index=OPEN, member=task_member(owner, id))]
 
     def name(self, task: Task, index: int) -> ItemName:
         """The name of one of its items."""
@@ -159,17 +192,23 @@ class TaskBook:
         return (await self.key_values.counters(announced_key(task.owner, task.id))).get(ENDS, 0)
 
     def _opened(self, task: Task, sealed_key: bytes) -> list[Operation]:
-        look_at = milliseconds(self.clock.now()) + LOOK_AGAIN_SECONDS * 1000
         return [
             Put(key=open_key(task.owner, task.id), value=sealed_key, ttl=UNFINISHED_SECONDS, if_absent=True),
-            IndexPut(index=OPEN, member=task_member(task.owner, task.id), score=look_at, ttl=UNFINISHED_SECONDS),
+            self._looked_at_later(task),
             self._listed(task, UNFINISHED_SECONDS),
         ]
+
+    def _looked_at_later(self, task: Task) -> IndexPut:
+        look_at = milliseconds(self.clock.now()) + LOOK_AGAIN_SECONDS * 1000
+        return IndexPut(index=OPEN, member=task_member(task.owner, task.id), score=look_at, ttl=UNFINISHED_SECONDS)
 
     def _listed(self, task: Task, ttl: float) -> IndexPut:
         return IndexPut(
             index=tasks_index(task.owner), member=task.id, score=milliseconds(task.created_at), ttl=float(ttl)
         )
+
+    def _waits_no_more(self, name: ItemName) -> list[Operation]:
+        return [IndexRemove(index=index, member=str(name)) for index in (QUEUED, waiting_index(name.owner))]
 
     def _put(self, name: ItemName, item: Item, kept_as: bytes | None) -> Put:
         return Put(
