@@ -12,6 +12,7 @@ from nano_banana_lab.adapters.memory.task_queue import MemoryTaskQueue
 from nano_banana_lab.core.generation.commission import Commission
 from nano_banana_lab.core.generation.image_request import ImageSettings, Resolution
 from nano_banana_lab.core.identity.caller import Caller
+from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.shared.secrets import ApiKey, Secret
 from nano_banana_lab.core.tasks.announce import DONE, Announce
@@ -30,6 +31,10 @@ from nano_banana_lab.core.tasks.turns import Turns
 
 ALICE = OwnerId("alice")
 A_DAY = 86400
+TRIAL = QuotaPolicy(enabled=True, cooldown_seconds=0)
+LEASE = 30
+A_MOMENT = 0.001
+"""In seconds."""
 
 
 @dataclass(kw_only=True)
@@ -111,6 +116,9 @@ class Tasks:
         """All that was posted of a task."""
         return await self.bus.read(channel(task.owner, task.id), limit=1000)
 
+    async def event_names(self, task: Task) -> list[str]:
+        return [event.name for event in await self.events(task)]
+
     async def done(self, task: Task) -> Progress:
         """The task, once it has come to its end, the last one if it was tried again, and that has been posted."""
         after = None
@@ -136,6 +144,33 @@ class Tasks:
         self.keep_moving._calm_since -= 3600
         await self.keep_moving.give_signs_of_life()
         await self.keep_moving()
+
+
+def another_process(tasks: Tasks, **parts: Any) -> Tasks:
+    """Another process on the same stores; the queue of the one that died is lost unless it is given."""
+    lab = tasks.lab
+    shared = {each: getattr(lab, each) for each in ("clock", "key_values", "blobs", "model", "policy")}
+    return Tasks(lab=type(lab)(**shared), **({"bus": tasks.bus} | parts))
+
+
+async def points(tasks: Tasks) -> tuple[int, int]:
+    """Points that are spent or set aside, and those of them that are set aside."""
+    usage = await tasks.lab.usage(ALICE)
+    return usage.points, usage.points_set_aside
+
+
+class Far:
+    """A store from which every answer takes a moment, so that others come in between."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(0)
+            return await getattr(self._store, name)(*args, **kwargs)
+
+        return call
 
 
 def _caller(owner: OwnerId, key: str | None) -> Caller:

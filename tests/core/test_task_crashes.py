@@ -5,18 +5,14 @@ import contextlib
 from typing import Any
 
 import pytest
-from tests.core.tasking import ALICE, Tasks
+from tests.core.tasking import A_MOMENT, LEASE, TRIAL, Far, Tasks, another_process, points
 
-from nano_banana_lab.core.quota.policy import QuotaPolicy
+from nano_banana_lab.core.generation.admission import Admission
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.announce import DONE
 from nano_banana_lab.core.tasks.keys import OPEN, RUNNING, ItemName
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.task import ItemStatus, Task, TaskStatus
-
-TRIAL = QuotaPolicy(enabled=True, cooldown_seconds=0)
-LEASE = 30
-A_MOMENT = 0.001
 
 
 @pytest.fixture
@@ -24,26 +20,8 @@ def tasks(open_lab: Any) -> Tasks:
     return Tasks(lab=open_lab(policy=TRIAL))
 
 
-@pytest.fixture
-def another_process(open_lab: Any) -> Any:
-    """Another process on the same stores; the queue of the one that died is lost unless it is given."""
-
-    def start(tasks: Tasks, **parts: Any) -> Tasks:
-        lab = tasks.lab
-        shared = {"clock": lab.clock, "key_values": lab.key_values, "blobs": lab.blobs, "model": lab.model}
-        return Tasks(lab=open_lab(**shared | {"policy": lab.policy}), **({"bus": tasks.bus} | parts))
-
-    return start
-
-
 def ticket(task: Task, index: int = 0) -> str:
     return ItemName(task.owner, task.id, index).ticket(1)
-
-
-async def points(tasks: Tasks) -> tuple[int, int]:
-    """Points that are spent or set aside, and those of them that are set aside."""
-    usage = await tasks.lab.usage(ALICE)
-    return usage.points, usage.points_set_aside
 
 
 async def goes_on(tasks: Tasks, task: Task) -> Any:
@@ -63,7 +41,7 @@ async def goes_on(tasks: Tasks, task: Task) -> Any:
 @pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(1, 8))
 async def test_wherever_the_process_dies_the_item_ends_and_is_paid_for_once(
-    tasks: Tasks, another_process: Any, unreliable: Any, mishap: Any, process_died: Any, at: int, *, applied: bool
+    tasks: Tasks, unreliable: Any, mishap: Any, process_died: Any, at: int, *, applied: bool
 ) -> None:
     task = await tasks.batch("a")
     death = mishap(process_died(), "commit", "put", at=at, applied=applied)
@@ -91,9 +69,7 @@ async def test_wherever_the_process_dies_the_item_ends_and_is_paid_for_once(
         assert (len(tasks.lab.model.requests), await points(survivor)) == (bought + 1, (1, 0))
 
 
-async def test_what_was_under_way_is_interrupted_and_refunded_and_the_rest_goes_on(
-    tasks: Tasks, another_process: Any
-) -> None:
+async def test_what_was_under_way_is_interrupted_and_refunded_and_the_rest_goes_on(tasks: Tasks) -> None:
     task = await tasks.batch(*"abcde")
     tasks.lab.model.hold()
     async with tasks.working(concurrency=3):
@@ -111,7 +87,7 @@ async def test_what_was_under_way_is_interrupted_and_refunded_and_the_rest_goes_
     assert (len(tasks.lab.model.requests), await points(survivor)) == (5, (2, 0))
 
 
-async def test_who_gives_signs_of_life_is_left_alone(tasks: Tasks, another_process: Any) -> None:
+async def test_who_gives_signs_of_life_is_left_alone(tasks: Tasks) -> None:
     task = await tasks.batch("a")
     tasks.lab.model.hold()
     async with tasks.working():
@@ -126,7 +102,7 @@ async def test_who_gives_signs_of_life_is_left_alone(tasks: Tasks, another_proce
     assert (done.status, await points(tasks)) == (TaskStatus.COMPLETED, (1, 0))
 
 
-async def test_a_name_that_comes_again_buys_nothing(tasks: Tasks, another_process: Any) -> None:
+async def test_a_name_that_comes_again_buys_nothing(tasks: Tasks) -> None:
     task = await tasks.batch("a")
     tasks.lab.model.hold()
     runs = [asyncio.create_task(each.run_item(ticket(task))) for each in (tasks, another_process(tasks), tasks)]
@@ -138,7 +114,7 @@ async def test_a_name_that_comes_again_buys_nothing(tasks: Tasks, another_proces
     assert (len(tasks.lab.model.requests), await tasks.statuses(task)) == (1, ["completed"])
 
 
-async def test_a_queue_that_forgot_is_told_again(tasks: Tasks, another_process: Any) -> None:
+async def test_a_queue_that_forgot_is_told_again(tasks: Tasks) -> None:
     task = await tasks.batch(*"abc")
     survivor = another_process(tasks)
     tasks.lab.clock.advance(A_MOMENT)
@@ -193,28 +169,7 @@ async def test_a_store_that_is_away_when_a_task_is_submitted(
         assert await points(tasks) == (0, 0)
 
 
-async def test_a_store_that_goes_away_before_the_model_is_asked_lets_the_item_wait(
-    tasks: Tasks, monkeypatch: Any
-) -> None:
-    async def down() -> None:
-        raise StoreUnavailable("blob store")
-
-    task = await tasks.batch("a")
-    with monkeypatch.context() as outage:
-        outage.setattr(tasks.lab.make_picture.stores, "require", down)
-        await tasks.run_item(ticket(task))
-    waiting = await tasks.statuses(task)
-    tasks.lab.clock.advance(A_MOMENT)
-    await tasks.round()
-    done = await tasks.worked_off(task)
-
-    assert (waiting, done.status, done.items[0].attempt) == (["queued"], TaskStatus.COMPLETED, 1)
-    assert (len(tasks.lab.model.requests), await points(tasks)) == (1, (1, 0))
-
-
-async def test_a_process_that_is_stopped_begins_nothing_and_finishes_what_has_begun(
-    tasks: Tasks, another_process: Any
-) -> None:
+async def test_a_process_that_is_stopped_begins_nothing_and_finishes_what_has_begun(tasks: Tasks) -> None:
     task = await tasks.batch("a", "b")
     tasks.lab.model.hold()
     async with tasks.working(concurrency=1):
@@ -242,7 +197,50 @@ async def test_what_is_cut_off_at_the_end_of_the_grace_is_interrupted_at_once(ta
     assert (cut_off, await tasks.statuses(task), await points(tasks)) == (1, ["interrupted"], (0, 0))
 
 
-async def test_right_after_an_outage_nobody_is_taken_for_dead(tasks: Tasks, another_process: Any) -> None:
+async def test_what_is_cut_off_before_the_model_was_asked_waits_for_another_process(open_lab: Any) -> None:
+    tasks = Tasks(lab=open_lab(policy=TRIAL, admission=Admission(concurrent=1, waiting=0)))
+    task = await tasks.batch("a", "b")
+    tasks.lab.model.hold()
+    async with tasks.working(concurrency=2):
+        while await tasks.statuses(task) != ["processing"] * 2:  # noqa: ASYNC110 - who waits for a place tells nobody
+            await asyncio.sleep(0)
+        tasks.lab.paid_calls.close()
+        await tasks.lab.paid_calls.finish(0)
+    after = sorted(await tasks.statuses(task))
+    tasks.lab.model.release()
+    survivor = another_process(tasks)
+    tasks.lab.clock.advance(A_MOMENT)
+    await survivor.round()
+    done = await survivor.worked_off(task)
+
+    assert after == ["interrupted", "queued"]
+    assert sorted(item.status.value for item in done.items) == ["completed", "interrupted"]
+    assert (len(tasks.lab.model.requests), await points(survivor)) == (2, (1, 0))
+
+
+async def test_what_is_cut_off_while_it_is_begun_waits_for_another_process(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    [mine] = await tasks.tickets()
+    store, applied = tasks.lab.key_values, asyncio.Event()
+
+    class Hanging(Far):
+        async def commit(self, *operations: Any) -> Any:
+            await store.commit(*operations)
+            if not applied.is_set():
+                applied.set()
+                await asyncio.get_running_loop().create_future()
+
+    tasks.book.__dict__["key_values"] = Hanging(store)
+    run = asyncio.create_task(tasks.run_item(mine))
+    await applied.wait()
+    tasks.lab.paid_calls.close()
+    await tasks.lab.paid_calls.finish(0)
+    await run
+
+    assert (await tasks.statuses(task), tasks.lab.model.requests) == (["queued"], [])
+
+
+async def test_right_after_an_outage_nobody_is_taken_for_dead(tasks: Tasks) -> None:
     task = await tasks.batch("a")
     tasks.lab.model.hold()
     async with tasks.working():
@@ -256,7 +254,7 @@ async def test_right_after_an_outage_nobody_is_taken_for_dead(tasks: Tasks, anot
     assert spared == ["processing"]
 
 
-async def test_a_picture_that_comes_after_its_item_was_given_up_is_a_gift(tasks: Tasks, another_process: Any) -> None:
+async def test_a_picture_that_comes_after_its_item_was_given_up_is_a_gift(tasks: Tasks) -> None:
     task = await tasks.batch("a")
     tasks.lab.model.hold()
     async with tasks.working():

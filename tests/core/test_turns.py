@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.core.tasking import ALICE, Tasks
+from tests.core.tasking import ALICE, Far, Tasks
 
 from nano_banana_lab.core.generation.ports import UpstreamFailed
 from nano_banana_lab.core.shared.ids import OwnerId
@@ -182,23 +182,9 @@ async def test_what_is_cancelled_is_nobodys_turn(tasks: Tasks) -> None:
     assert await tasks.lab.key_values.count(waiting_index(ALICE)) == 0
 
 
-class _Far:
-    """A store from which every answer takes a moment, so that others come in between."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            await asyncio.sleep(0)
-            return await getattr(self._store, name)(*args, **kwargs)
-
-        return call
-
-
 async def test_processes_that_choose_at_the_same_time_choose_different_items(open_lab: Any) -> None:
     lab = open_lab()
-    shared = {"clock": lab.clock, "key_values": _Far(lab.key_values), "blobs": lab.blobs, "model": lab.model}
+    shared = {"clock": lab.clock, "key_values": Far(lab.key_values), "blobs": lab.blobs, "model": lab.model}
     processes = [Tasks(lab=open_lab(**shared)) for _ in range(4)]
     submitted = [await processes[0].batch(*map(str, range(20)), owner=owner) for owner in (ALICE, BOB, CAROL)]
     tickets = await processes[0].tickets()

@@ -1,0 +1,157 @@
+"""The regular look at tasks: what waits, what nobody makes any more, what is over; and what waits for a store."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.core.tasking import A_MOMENT, ALICE, LEASE, TRIAL, Far, Tasks, another_process, points
+
+from nano_banana_lab.core.storage.operations import Delete
+from nano_banana_lab.core.storage.ports import StoreUnavailable
+from nano_banana_lab.core.tasks import keep_moving
+from nano_banana_lab.core.tasks.announce import BEGUN, DONE
+from nano_banana_lab.core.tasks.keys import OPEN, open_key, task_key
+from nano_banana_lab.core.tasks.ports import QueueUnavailable
+from nano_banana_lab.core.tasks.run_item import OUTAGE_SECONDS
+from nano_banana_lab.core.tasks.task import Task, TaskStatus
+
+
+@pytest.fixture
+def tasks(open_lab: Any) -> Tasks:
+    return Tasks(lab=open_lab(policy=TRIAL))
+
+
+@pytest.fixture
+def stores_answer(tasks: Tasks, monkeypatch: Any) -> Any:
+    """How the stores are, each time somebody asks; at the end, and from then on, well."""
+
+    def answer(*answers: str) -> None:
+        left = iter(answers)
+
+        async def require() -> None:
+            if next(left, "well") == "down":
+                raise StoreUnavailable("blob store")
+
+        monkeypatch.setattr(tasks.lab.make_picture.stores, "require", require)
+
+    return answer
+
+
+async def test_while_a_store_is_down_nothing_is_begun(tasks: Tasks, stores_answer: Any) -> None:
+    task = await tasks.batch("a")
+    [mine] = await tasks.tickets()
+    stores_answer("down", "down")
+    await tasks.run_item(mine)
+    tasks.lab.clock.advance(A_MOMENT)
+    await tasks.round()
+    meanwhile = await tasks.statuses(task), await tasks.tickets(), await tasks.event_names(task)
+    await tasks.round()
+    done = await tasks.worked_off(task)
+
+    assert meanwhile == (["queued"], [], [BEGUN])
+    assert (done.status, len(tasks.lab.model.requests)) == (TaskStatus.COMPLETED, 1)
+
+
+async def test_a_store_that_goes_away_before_the_model_is_asked_lets_the_item_wait_for_a_while(
+    tasks: Tasks, stores_answer: Any
+) -> None:
+    task = await tasks.batch("a")
+    [mine] = await tasks.tickets()
+    stores_answer("well", "down")
+    await tasks.run_item(mine)
+    waiting = await tasks.statuses(task), await tasks.event_names(task)
+    tasks.lab.clock.advance(OUTAGE_SECONDS - 1)
+    await tasks.round()
+    too_early = await tasks.tickets()
+    tasks.lab.clock.advance(2)
+    await tasks.round()
+    done = await tasks.worked_off(task)
+
+    assert (waiting, too_early) == ((["queued"], [BEGUN]), [])
+    assert (done.status, done.items[0].attempt) == (TaskStatus.COMPLETED, 1)
+    assert (len(tasks.lab.model.requests), await points(tasks)) == (1, (1, 0))
+
+
+async def test_what_waits_for_a_store_is_nobodys_turn_meanwhile(tasks: Tasks, stores_answer: Any) -> None:
+    first = await tasks.batch("a")
+    tasks.lab.clock.advance(A_MOMENT)
+    second = await tasks.batch("b")
+    mine, other = await tasks.tickets()
+    stores_answer("well", "down")
+    await tasks.run_item(mine)
+    await tasks.run_item(other)
+
+    assert [await tasks.statuses(task) for task in (first, second)] == [["queued"], ["completed"]]
+
+
+async def test_a_process_never_takes_what_it_is_making_for_abandoned(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    tasks.lab.model.hold()
+    async with tasks.working():
+        await tasks.lab.model.calls_begun(1)
+        tasks.lab.clock.advance(LEASE + 1)  # its signs of life did not come through
+        await tasks.keep_moving.mark_interrupted()
+        spared = await tasks.statuses(task)
+        tasks.lab.model.release()
+        await tasks.done(task)
+
+    assert spared == ["processing"]
+
+
+async def test_a_round_looks_at_no_more_than_so_many(tasks: Tasks, monkeypatch: Any) -> None:
+    monkeypatch.setattr(keep_moving, "AT_ONCE", 2)
+    monkeypatch.setattr(keep_moving, "PAGES", 2)
+    await tasks.batch(*"abcdefg")
+    await tasks.tickets()
+    tasks.lab.clock.advance(A_MOMENT)
+    found = []
+    for _ in range(3):
+        await tasks.round()
+        found.append(len(await tasks.tickets()))
+
+    assert found == [4, 3, 0]
+
+
+async def test_a_task_that_is_closed_while_it_is_looked_at_is_not_looked_at_again(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    [mine] = await tasks.tickets()
+    once_more = tasks.announce.once_more
+
+    async def meanwhile_it_ends(looked_at: Task) -> bool:
+        closed = await once_more(looked_at)
+        await another_process(tasks).run_item(mine)
+        return closed
+
+    tasks.announce.__dict__["once_more"] = meanwhile_it_ends
+    tasks.lab.clock.advance(LEASE + 1)
+    await tasks.keep_moving.close_what_is_over()
+
+    assert (await tasks.event_names(task))[-1] == DONE
+    assert await tasks.lab.key_values.count(OPEN) == 0
+
+
+async def test_of_all_who_close_a_task_one_tells_of_it(tasks: Tasks, monkeypatch: Any) -> None:
+    async def away(*_: Any, **__: Any) -> None:
+        raise QueueUnavailable
+
+    task = await tasks.batch("a")
+    with monkeypatch.context() as outage:
+        outage.setattr(tasks.bus, "publish", away)
+        await tasks.run_item(*(await tasks.tickets()))
+    tasks.lab.clock.advance(LEASE + 1)
+    processes = [another_process(tasks) for _ in range(4)]
+    for each in processes:
+        each.book.__dict__["key_values"] = Far(tasks.lab.key_values)
+    await asyncio.gather(*(each.round() for each in processes))
+
+    assert await tasks.event_names(task) == [BEGUN, "item", DONE]
+
+
+async def test_a_task_that_expired_leaves_nothing_to_look_at(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    await tasks.lab.key_values.commit(Delete(key=task_key(ALICE, task.id)))
+    tasks.lab.clock.advance(LEASE + 1)
+    await tasks.round()
+
+    assert await tasks.lab.key_values.count(OPEN) == 0
+    assert await tasks.lab.key_values.get(open_key(ALICE, task.id)) is None
