@@ -122,6 +122,49 @@ async def test_what_takes_longer_than_the_grace_is_cancelled_and_counted() -> No
     assert paid_calls.running == 0
 
 
+async def test_an_answer_does_not_wait_for_what_is_left_to_do_and_finishing_does() -> None:
+    paid_calls, rest = PaidCalls(), Call()
+
+    async def outer() -> str:
+        await paid_calls.go_on(rest())
+        return "a picture"
+
+    assert await paid_calls.run(outer()) == "a picture"
+    paid_calls.close()
+    finishing = asyncio.create_task(paid_calls.finish(60))
+    await rest.begun.wait()
+    rest.may_end.set()
+    assert (await finishing, rest.ended) == (0, True)
+
+
+async def test_what_a_call_leaves_to_be_done_while_the_process_is_finishing_is_waited_for() -> None:
+    paid_calls, first, rest = PaidCalls(), Call(), Call()
+
+    async def outer() -> None:
+        await first()
+        await paid_calls.go_on(rest())
+
+    caller = asyncio.create_task(paid_calls.run(outer()))
+    await first.begun.wait()
+    paid_calls.close()
+    finishing = asyncio.create_task(paid_calls.finish(60))
+    first.may_end.set()
+    await caller
+    await rest.begun.wait()
+    rest.may_end.set()
+
+    assert (await finishing, rest.ended) == (0, True)
+
+
+async def test_what_is_done_soon_is_waited_for_and_its_errors_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    paid_calls, rest = PaidCalls(), Call(ZeroDivisionError())
+    rest.may_end.set()
+    await paid_calls.go_on(rest(), wait=60)
+
+    assert rest.ended
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+
+
 async def test_a_caller_cancelled_itself_is_cancelled_and_not_told_of_a_shutdown() -> None:
     paid_calls, call = PaidCalls(), Call()
     caller = asyncio.create_task(paid_calls.run(call()))

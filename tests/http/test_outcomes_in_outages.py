@@ -13,7 +13,7 @@ from nano_banana_lab.adapters.redis.connection import connect
 from nano_banana_lab.adapters.redis.key_value_store import RedisKeyValueStore
 from nano_banana_lab.core.generation.paid_calls import ShuttingDown
 from nano_banana_lab.core.storage.lease import LEASE_SECONDS, RENEW_AFTER_SECONDS
-from nano_banana_lab.core.storage.operations import Operation, Put
+from nano_banana_lab.core.storage.operations import Delete, Operation, Put
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.http.idempotent_outcomes import IdempotencyConflict
 from nano_banana_lab.testing.frozen_clock import FrozenClock
@@ -147,6 +147,34 @@ async def test_what_is_cut_off_before_its_outcome_is_kept_leaves_the_key_taken_f
     with pytest.raises(IdempotencyConflict):
         await done(Work(), store)
     clock.advance(LEASE_SECONDS)
+    assert (await done(Work(), store))[1] is False
+
+
+class NeverFree(Watched):
+    """Hangs when a key is to be free, until it is mended."""
+
+    def __init__(self, clock: FrozenClock) -> None:
+        super().__init__(clock)
+        self.mended = asyncio.Event()
+
+    async def commit(self, *operations: Operation) -> Any:
+        if isinstance(operations[0], Delete):
+            await self.mended.wait()
+        return await super().commit(*operations)
+
+
+async def test_a_failure_is_told_also_while_its_key_cannot_be_freed(clock: FrozenClock, monkeypatch: Any):
+    monkeypatch.setattr("nano_banana_lab.http.idempotent_outcomes.FREE_SECONDS", SOON)
+    store, work = NeverFree(clock), Work(503)
+    here = outcomes(store)
+    work.released.set()
+    told = await here.once(KEY, "f", work)
+    with pytest.raises(IdempotencyConflict):
+        await done(Work(), store)
+    store.mended.set()
+    await here.paid_calls.finish(60)
+
+    assert told == (work.answer, False)
     assert (await done(Work(), store))[1] is False
 
 

@@ -15,6 +15,9 @@ from nano_banana_lab.core.storage.ports import KeyValueStore
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
+FREE_SECONDS = 0.4
+"""How long an answer waits until its key is free."""
+
 KEPT_HEADERS = frozenset({"content-type", "content-language", "location", "preference-applied"})
 """What a replay repeats; every other header is about one response, not about the outcome."""
 
@@ -105,10 +108,14 @@ class IdempotentOutcomes:
                     return answer
         except (Exception, asyncio.CancelledError):
             if answer is None:  # else something was bought, and a free key would buy it again at once
-                await lease.free()
+                await self._free(lease)
             raise
-        await lease.free()
+        await self._free(lease)
         return answer
+
+    async def _free(self, lease: Lease) -> None:
+        """A store that hangs frees the key later than the client has its answer."""
+        await self.paid_calls.go_on(lease.free(), wait=FREE_SECONDS)
 
 
 def _outcome(fingerprint: str, answer: Answer) -> bytes:
