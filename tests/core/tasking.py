@@ -24,6 +24,7 @@ from nano_banana_lab.core.tasks.keys import channel
 from nano_banana_lab.core.tasks.line_up import LineUp
 from nano_banana_lab.core.tasks.retry_task import RetryTask
 from nano_banana_lab.core.tasks.run_item import RunItem
+from nano_banana_lab.core.tasks.set_waiting import SetWaiting
 from nano_banana_lab.core.tasks.submit_task import SubmitTask, batch_of
 from nano_banana_lab.core.tasks.task import Progress, Task
 from nano_banana_lab.core.tasks.task_book import TaskBook
@@ -60,9 +61,11 @@ class Tasks:
         )
         parts: dict[str, Any] = {"book": self.book, "trial": lab.make_picture.trial, "announce": self.announce}
         paying = {"sealer": self.sealer, "paid_calls": lab.paid_calls}
+        self.set_waiting = SetWaiting(**parts, paid_calls=lab.paid_calls)
         taking_on = parts | paying | {"models": lab.make_picture.models, "line_up": self.line_up}
+        taking_on |= {"set_waiting": self.set_waiting}
         self.submit = SubmitTask(stores=lab.make_picture.stores, hold_pictures=self.hold, clock=clock, **taking_on)
-        self.retry = RetryTask(**taking_on)
+        self.retry = RetryTask(**{name: part for name, part in taking_on.items() if name != "trial"})
         self.cancel = CancelTask(clock=clock, **parts)
         stores = lab.make_picture.stores
         self.begin = BeginItem(book=self.book, turns=self.turns, stores=stores, clock=clock)

@@ -13,6 +13,7 @@ from nano_banana_lab.core.tasks.announce import DONE
 from nano_banana_lab.core.tasks.keys import OPEN, RUNNING, ItemName
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.task import ItemStatus, Task, TaskStatus
+from nano_banana_lab.core.tasks.task_book import HANDED_OVER_SECONDS
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ async def test_a_name_that_comes_again_buys_nothing(tasks: Tasks) -> None:
 async def test_a_queue_that_forgot_is_told_again(tasks: Tasks) -> None:
     task = await tasks.batch(*"abc")
     survivor = another_process(tasks)
-    tasks.lab.clock.advance(A_MOMENT)
+    tasks.lab.clock.advance(HANDED_OVER_SECONDS + A_MOMENT)
     await survivor.round()
 
     assert (await survivor.worked_off(task)).status is TaskStatus.COMPLETED
@@ -130,7 +131,7 @@ async def test_while_the_queue_is_away_a_task_is_taken_on_all_the_same(tasks: Ta
     with monkeypatch.context() as outage:
         outage.setattr(tasks.queue, "submit", away)
         task = await tasks.batch("a")
-    tasks.lab.clock.advance(A_MOMENT)
+    tasks.lab.clock.advance(HANDED_OVER_SECONDS + A_MOMENT)
     await tasks.round()
 
     assert (await tasks.worked_off(task)).status is TaskStatus.COMPLETED

@@ -60,6 +60,7 @@ from nano_banana_lab.core.tasks.line_up import LineUp
 from nano_banana_lab.core.tasks.ports import EventBus, TaskQueue
 from nano_banana_lab.core.tasks.retry_task import RetryTask
 from nano_banana_lab.core.tasks.run_item import RunItem
+from nano_banana_lab.core.tasks.set_waiting import SetWaiting
 from nano_banana_lab.core.tasks.submit_task import SubmitTask
 from nano_banana_lab.core.tasks.task_book import TaskBook
 from nano_banana_lab.core.tasks.turns import Turns
@@ -230,7 +231,9 @@ class Tasks(Provider):
     def task_book(self, settings: Settings, key_values: KeyValueStore, clock: Clock) -> TaskBook:
         return TaskBook(key_values=key_values, clock=clock, ttl_seconds=settings.task_ttl_seconds)
 
-    use_cases = provide_all(Announce, HoldPictures, LineUp, SubmitTask, RunItem, CancelTask, RetryTask, KeepTasksMoving)
+    use_cases = provide_all(
+        Announce, HoldPictures, LineUp, SetWaiting, SubmitTask, RunItem, CancelTask, RetryTask, KeepTasksMoving
+    )
     taking_turns = provide_all(Turns, BeginItem)
 
 

@@ -66,6 +66,11 @@ def open_key(owner: OwnerId, id: str) -> str:
     return f"task/{owner}/{id}/open"
 
 
+def permit_key(owner: OwnerId, id: str, attempt: str) -> str:
+    """The permit of one attempt to let items of a task wait."""
+    return f"task/{owner}/{id}/permit/{attempt}"
+
+
 def announced_key(owner: OwnerId, id: str) -> str:
     """The counter `ends` of items whose end has been posted."""
     return f"task/{owner}/{id}/announced"

@@ -9,12 +9,12 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.identity.ports import KeySealer
 from nano_banana_lab.core.quota.modes import quota_mode_of
 from nano_banana_lab.core.quota.reservation import Reservation
-from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.storage.operations import CommitRefused, Operation
 from nano_banana_lab.core.tasks.announce import Announce
 from nano_banana_lab.core.tasks.line_up import LineUp
+from nano_banana_lab.core.tasks.set_waiting import HAND_OVER_SECONDS, SetWaiting, Waiting
 from nano_banana_lab.core.tasks.task import Item, ItemStatus, Progress, Task, TaskFinished, TaskRunning
-from nano_banana_lab.core.tasks.task_book import UNFINISHED_SECONDS, TaskBook
+from nano_banana_lab.core.tasks.task_book import TaskBook
 
 AGAIN = (ItemStatus.FAILED, ItemStatus.INTERRUPTED)
 
@@ -24,11 +24,14 @@ Found = tuple[Item, bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class RetryTask:
-    """The failed and interrupted items wait again, paid for anew by whoever asks: with points, or with a key of their own."""
+    """The failed and interrupted items wait again, paid for anew by whoever asks: with points, or with a key of their own.
+
+    What could not be written down in time is put back as it was.
+    """
 
     models: ImageModels
     book: TaskBook
-    trial: Trial
+    set_waiting: SetWaiting
     sealer: KeySealer
     announce: Announce
     line_up: LineUp
@@ -44,33 +47,39 @@ class RetryTask:
         return await self.paid_calls.run(self._retry(caller, await self.book.task(caller.owner, id)))
 
     async def _retry(self, caller: Caller, task: Task) -> Progress:
-        again = _to_try_again(await self.book.items(task))
+        found = await self.book.items(task)
+        again = _to_try_again(found)
         settings, card = again[0][0].commission.settings, self.models.paid_by(caller.api_key).card
         for item, _ in again:
             item.commission.check(card)
-        sealed = self.sealer.seal(caller.api_key, context=task.id) if caller.api_key else b""
-        announced = await self.book.announced(task)
-
-        def reopening(reservations: Sequence[Reservation | None]) -> Sequence[Operation]:
-            paid = zip(again, reservations, strict=True)
-            changes = [(_waiting(item, reservation), kept_as) for (item, kept_as), reservation in paid]
-            return self.book.reopening(task, changes, sealed, announced=announced)
-
+        price = quota_mode_of(task.mode, settings.resolution)
+        waiting = self._waiting(caller, task, again, await self.book.announced(task))
         try:
-            await self.trial.set_aside(
-                caller.owner,
-                quota_mode_of(task.mode, settings.resolution),
-                count=len(again),
-                own_key=caller.api_key is not None,
-                held_for=UNFINISHED_SECONDS,
-                along_with=reopening,
-            )
+            items = await self.set_waiting(caller, task, price, len(again), waiting)
         except CommitRefused:  # not closed yet, or somebody else was quicker
             raise TaskRunning from None
-        await self.announce(task, *(_waiting(item, None) for item, _ in again))
-        attempts = {item.index: item.attempt + 1 for item, _ in again}
+        await self.paid_calls.go_on(self._hand_over(task, items), wait=HAND_OVER_SECONDS)
+        changed = {item.index: item for item in items}
+        return Progress(task=task, items=tuple([changed.get(item.index, item) for item, _ in found]))
+
+    def _waiting(self, caller: Caller, task: Task, again: Sequence[Found], announced: int) -> Waiting:
+        sealed = self.sealer.seal(caller.api_key, context=task.id) if caller.api_key else b""
+        before = {item.index: item for item, _ in again}
+
+        def operations(items: Sequence[Item]) -> Sequence[Operation]:
+            changes = [(item, kept_as) for item, (_, kept_as) in zip(items, again, strict=True)]
+            return self.book.reopening(task, changes, sealed, announced=announced)
+
+        return Waiting(
+            items=lambda reservations: [_waiting(*pair) for pair in zip(before.values(), reservations, strict=True)],
+            operations=operations,
+            called_off=lambda item: before[item.index],
+        )
+
+    async def _hand_over(self, task: Task, items: Sequence[Item]) -> None:
+        await self.announce(task, *items)
+        attempts = {item.index: item.attempt for item in items}
         await self.line_up(task, attempts, attempts)
-        return await self.book.progress(task.owner, task.id)
 
 
 def _to_try_again(items: Sequence[Found]) -> list[Found]:

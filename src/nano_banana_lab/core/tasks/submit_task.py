@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
@@ -19,14 +20,13 @@ from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
 from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.core.shared.ids import new_id
-from nano_banana_lab.core.storage.operations import Operation
-from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.storage.store_watch import StoreWatch
 from nano_banana_lab.core.tasks.announce import Announce
 from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
 from nano_banana_lab.core.tasks.line_up import LineUp
-from nano_banana_lab.core.tasks.task import Item, Task, TaskNotFound
-from nano_banana_lab.core.tasks.task_book import UNFINISHED_SECONDS, TaskBook
+from nano_banana_lab.core.tasks.set_waiting import HAND_OVER_SECONDS, SetWaiting, Waiting
+from nano_banana_lab.core.tasks.task import Item, ItemStatus, Task
+from nano_banana_lab.core.tasks.task_book import TaskBook
 
 
 def batch_of(prompts: Sequence[str], settings: ImageSettings, *, most: int) -> list[Commission]:
@@ -41,13 +41,17 @@ def batch_of(prompts: Sequence[str], settings: ImageSettings, *, most: int) -> l
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitTask:
-    """Sets the points for all pictures aside and writes everything down in one commit, then lines the items up."""
+    """Sets the points for all pictures aside and writes everything down in one commit, then lines the items up.
+
+    What could not be written down in time is not made later either; at most its task is listed as cancelled.
+    """
 
     models: ImageModels
     trial: Trial
     stores: StoreWatch
     hold_pictures: HoldPictures
     book: TaskBook
+    set_waiting: SetWaiting
     announce: Announce
     line_up: LineUp
     sealer: KeySealer
@@ -77,37 +81,30 @@ class SubmitTask:
             owner=caller.owner,
             mode=mode,
             total=len(commissions),
-            created_at=from_milliseconds(milliseconds(self.clock.now())),
+            created_at=self._now(),
         )
         held = await self.hold_pictures(caller.owner, task.id, commissions)
-        sealed = self.sealer.seal(caller.api_key, context=task.id) if caller.api_key else b""
-
-        def opening(reservations: Sequence[Reservation | None]) -> Sequence[Operation]:
-            return self.book.opening(task, _items(held, reservations), sealed)
-
-        try:
-            await self.trial.set_aside(
-                caller.owner,
-                price,
-                count=task.total,
-                own_key=own_key,
-                held_for=UNFINISHED_SECONDS,
-                along_with=opening,
-            )
-        except StoreUnavailable:
-            if not await self._is_kept(task):
-                raise
-        await self.announce.begun(task)
-        await self.line_up(task, range(task.total))
+        await self.set_waiting(caller, task, price, task.total, self._waiting(caller, task, held))
+        await self.paid_calls.go_on(self._hand_over(task), wait=HAND_OVER_SECONDS)
         return task
 
-    async def _is_kept(self, task: Task) -> bool:
-        """Whether a commit whose answer was lost had been applied. Raises `StoreUnavailable` when nobody can say."""
-        try:
-            await self.book.task(task.owner, task.id)
-        except TaskNotFound:
-            return False
-        return True
+    def _waiting(self, caller: Caller, task: Task, held: Sequence[Commission]) -> Waiting:
+        sealed = self.sealer.seal(caller.api_key, context=task.id) if caller.api_key else b""
+        return Waiting(
+            items=lambda reservations: _items(held, reservations),
+            operations=lambda items: self.book.opening(task, items, sealed),
+            called_off=self._cancelled,
+        )
+
+    async def _hand_over(self, task: Task) -> None:
+        await self.announce.begun(task)
+        await self.line_up(task, range(task.total))
+
+    def _cancelled(self, item: Item) -> Item:
+        return msgspec.structs.replace(item, status=ItemStatus.CANCELLED, finished_at=self._now())
+
+    def _now(self) -> datetime:
+        return from_milliseconds(milliseconds(self.clock.now()))
 
 
 def _items(commissions: Sequence[Commission], reservations: Sequence[Reservation | None]) -> list[Item]:

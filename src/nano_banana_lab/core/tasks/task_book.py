@@ -41,6 +41,9 @@ LEASE_SECONDS = 30
 LOOK_AGAIN_SECONDS = 30
 """How often it is looked whether a task could be closed that should have been."""
 
+HANDED_OVER_SECONDS = 20
+"""How long whoever lets items wait may take to tell the queue, or to call them off, before others tell it."""
+
 ENDS = "ends"
 
 
@@ -60,7 +63,7 @@ class TaskBook:
         return [
             Put(key=task_key(task.owner, task.id), value=encode(task), ttl=UNFINISHED_SECONDS, if_absent=True),
             *self._opened(task, sealed_key),
-            *(operation for item in items for operation in self.lining_up(task, item)),
+            *(operation for item in items for operation in self._newly_waiting(task, item)),
         ]
 
     def reopening(
@@ -81,20 +84,25 @@ class TaskBook:
                 amount=len(others) - announced,
                 ttl=UNFINISHED_SECONDS,
             ),
-            *(operation for item, kept_as in changes for operation in self.lining_up(task, item, kept_as)),
+            *(operation for item, kept_as in changes for operation in self._newly_waiting(task, item, kept_as)),
         ]
 
-    def lining_up(self, task: Task, item: Item, kept_as: bytes | None = None, *, delay: float = 0) -> list[Operation]:
+    def lining_up(
+        self, task: Task, item: Item, kept_as: bytes | None = None, *, delay: float = 0, handed_over: float = 0
+    ) -> list[Operation]:
         """An item that waits, for `delay` seconds at least.
 
-        It is handed to the queue at once, or by whoever looks for what waits too long, once the delay is over.
+        It is handed to the queue at once, or by whoever looks for what waits too long, once the delay is over
+        and whoever let it wait has had `handed_over` seconds for that.
         """
         name, now = self.name(task, item.index), milliseconds(self.clock.now())
-        due = now + round(delay * 1000)
+        due, told = now + round(delay * 1000), now + round((delay + handed_over) * 1000)
         place = due * 1000 + item.index % 1000
         return [
             self._put(name, item, kept_as),
-            IndexPut(index=QUEUED, member=str(name), score=due if delay else 0, ttl=UNFINISHED_SECONDS),
+            IndexPut(
+                index=QUEUED, member=str(name), score=told if delay or handed_over else 0, ttl=UNFINISHED_SECONDS
+            ),
             IndexPut(index=waiting_index(task.owner), member=str(name), score=place, ttl=UNFINISHED_SECONDS),
             *([] if kept_as is None else [IndexRemove(index=RUNNING, member=str(name))]),
         ]
@@ -190,6 +198,9 @@ class TaskBook:
     async def announced(self, task: Task) -> int:
         """How many ends of items have been posted and counted."""
         return (await self.key_values.counters(announced_key(task.owner, task.id))).get(ENDS, 0)
+
+    def _newly_waiting(self, task: Task, item: Item, kept_as: bytes | None = None) -> list[Operation]:
+        return self.lining_up(task, item, kept_as, handed_over=HANDED_OVER_SECONDS)
 
     def _opened(self, task: Task, sealed_key: bytes) -> list[Operation]:
         return [

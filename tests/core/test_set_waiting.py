@@ -1,0 +1,169 @@
+"""A store that hangs while a task is submitted or tried again: the client is told in time, and that is what holds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.core.tasking import ALICE, Tasks
+
+from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
+from nano_banana_lab.core.generation.ports import UpstreamFailed
+from nano_banana_lab.core.quota.policy import QuotaPolicy
+from nano_banana_lab.core.storage import permit
+from nano_banana_lab.core.storage.operations import IndexPut, Operation
+from nano_banana_lab.core.storage.ports import StoreUnavailable
+from nano_banana_lab.core.tasks.announce import DONE
+from nano_banana_lab.core.tasks.keys import OPEN
+from nano_banana_lab.core.tasks.task import Task, TaskStatus
+from nano_banana_lab.testing.frozen_clock import FrozenClock
+
+SOON = 0.01
+
+
+class Hanging(MemoryKeyValueStore):
+    """Never answers a commit that takes a task on, nor anything after it, until it goes on.
+
+    It carries that commit out before it hangs, or when it goes on, if it is not to `lose` it.
+    """
+
+    def __init__(self, clock: FrozenClock) -> None:
+        super().__init__(clock)
+        self.late: Callable[[], Awaitable[Any]] | None = None
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self.hangs = ""
+
+    async def get(self, key: str) -> bytes | None:
+        await self.goes_on.wait()
+        return await super().get(key)
+
+    async def commit(self, *operations: Operation) -> Any:
+        await self.goes_on.wait()
+        if self.hangs and any(isinstance(each, IndexPut) and each.index == OPEN for each in operations):
+            self.goes_on.clear()
+            if self.hangs == "afterwards":
+                await super().commit(*operations)
+            else:
+                self.late = lambda: MemoryKeyValueStore.commit(self, *operations)
+            await asyncio.Event().wait()
+        return await super().commit(*operations)
+
+    async def go_on(self) -> Any:
+        """What became of the commit that hung before it was carried out."""
+        self.hangs = ""
+        try:
+            return await self.late() if self.late else None
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is nobody whom it could reach
+            return error
+        finally:
+            self.goes_on.set()
+
+
+@pytest.fixture
+def tasks(open_lab: Any, monkeypatch: pytest.MonkeyPatch) -> Tasks:
+    monkeypatch.setattr("nano_banana_lab.core.tasks.set_waiting.ANSWER_SECONDS", SOON)
+    clock = FrozenClock()
+    policy = QuotaPolicy(enabled=True, cooldown_seconds=600)
+    return Tasks(lab=open_lab(clock=clock, key_values=Hanging(clock), policy=policy))
+
+
+async def points(tasks: Tasks) -> tuple[int, int, bool]:
+    """Points that are spent or set aside, those that are set aside, and whether there is a cooldown."""
+    usage = await tasks.lab.usage(ALICE)
+    return usage.points, usage.points_set_aside, usage.cooldown_remaining > 0
+
+
+async def told_that_it_failed(tasks: Tasks, call: Awaitable[Any], *, hangs: str) -> None:
+    tasks.lab.key_values.hangs = hangs
+    with pytest.raises(StoreUnavailable):
+        await call
+
+
+@pytest.mark.parametrize("hangs", ["before", "afterwards"])
+async def test_what_failed_for_its_client_is_called_off_and_a_repeat_buys_once(tasks: Tasks, hangs: str) -> None:
+    await told_that_it_failed(tasks, tasks.batch("a", "b"), hangs=hangs)
+    await tasks.lab.key_values.go_on()
+    await tasks.lab.paid_calls.finish(60)
+    listed, _ = await tasks.book.page(ALICE, limit=10)
+    async with tasks.working():
+        await asyncio.gather(*(tasks.done(each.task) for each in listed))
+
+    assert ([each.status for each in listed], await points(tasks)) == ([TaskStatus.CANCELLED], (0, 0, False))
+    assert tasks.lab.model.requests == []
+    await tasks.worked_off(await tasks.batch("a", "b"))
+    assert (len(tasks.lab.model.requests), await points(tasks)) == (2, (2, 0, True))
+
+
+async def test_what_comes_after_its_permit_is_not_taken_on_at_all(tasks: Tasks) -> None:
+    await told_that_it_failed(tasks, tasks.batch("a", "b"), hangs="before")
+    tasks.lab.clock.advance(permit.SECONDS)
+    await tasks.lab.key_values.go_on()
+    await tasks.lab.paid_calls.finish(60)
+
+    assert (await tasks.book.page(ALICE, limit=10), await points(tasks)) == (([], 0), (0, 0, False))
+
+
+async def test_what_has_begun_by_then_is_finished_and_paid_for(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_look = asyncio.Event()
+
+    async def insist_later(write: Any) -> Any:
+        await may_look.wait()
+        return await write()
+
+    monkeypatch.setattr("nano_banana_lab.core.tasks.set_waiting.insist", insist_later)
+    await told_that_it_failed(tasks, tasks.batch("a", "b"), hangs="afterwards")
+    await tasks.lab.key_values.go_on()
+    [found], _ = await tasks.book.page(ALICE, limit=10)
+    await tasks.run_item(str(tasks.book.name(found.task, 0)))
+    may_look.set()
+    await tasks.lab.paid_calls.finish(60)
+
+    assert (await tasks.statuses(found.task), (await points(tasks))[:2]) == (["completed", "cancelled"], (1, 0))
+
+
+async def failed(tasks: Tasks) -> Task:
+    """A task of three of which the first two have failed, a while ago."""
+    tasks.lab.model.then(UpstreamFailed(), UpstreamFailed())
+    task = await tasks.batch("a", "b", "c")
+    await tasks.worked_off(task, concurrency=1)
+    tasks.lab.clock.advance(601)
+    return task
+
+
+@pytest.mark.parametrize("hangs", ["before", "afterwards"])
+async def test_a_retry_that_failed_for_its_client_is_put_back(tasks: Tasks, hangs: str) -> None:
+    task = await failed(tasks)
+    before = await tasks.progress(task)
+    await told_that_it_failed(tasks, tasks.again(task), hangs=hangs)
+    await tasks.lab.key_values.go_on()
+    await tasks.lab.paid_calls.finish(60)
+
+    assert (await tasks.progress(task), await points(tasks)) == (before, (1, 0, False))
+    assert [event.name for event in await tasks.events(task)].count(DONE) == 2
+    await tasks.again(task)
+    assert (await tasks.worked_off(task)).finished == 3
+    assert (len(tasks.lab.model.requests), await points(tasks)) == (5, (3, 0, True))
+
+
+async def test_a_retry_that_comes_after_its_permit_changes_nothing(tasks: Tasks) -> None:
+    task = await failed(tasks)
+    before = await tasks.progress(task)
+    await told_that_it_failed(tasks, tasks.again(task), hangs="before")
+    tasks.lab.clock.advance(permit.SECONDS)
+    await tasks.lab.key_values.go_on()
+    await tasks.lab.paid_calls.finish(60)
+
+    assert (await tasks.progress(task), await points(tasks)) == (before, (1, 0, False))
+
+
+async def test_a_retry_whose_answer_was_lost_is_told_of_all_the_same(
+    tasks: Tasks, unreliable: Any, mishap: Any
+) -> None:
+    task = await failed(tasks)
+    answer_lost = mishap(StoreUnavailable("x"), "commit", times=1, applied=True)
+    tasks.lab.ledger.__dict__["key_values"] = unreliable(tasks.lab.key_values, answer_lost)
+    again = await tasks.again(task)
+
+    assert [item.status.value for item in again.items] == ["queued", "queued", "completed"]
+    assert again == await tasks.progress(task)
