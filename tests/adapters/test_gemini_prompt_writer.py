@@ -256,6 +256,7 @@ async def test_a_model_google_no_longer_has_is_named(double):
 
     assert ModelRetired is type(raised)
     assert raised.details == {"model": "gemini-2.0-flash"}
+    assert str(raised).startswith("The model gemini-2.0-flash no longer exists")
 
 
 async def test_more_prompts_than_asked_for_are_cut_to_the_number(writer):

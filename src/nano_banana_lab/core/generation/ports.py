@@ -104,7 +104,7 @@ class ModelRetired(GenerationError):
     """The configured model id is unknown to the service. Details: `model`, `successor` (when known)."""
 
     code = "model_retired"
-    sentence = "The image model {model} no longer exists; the operator needs to configure another one."
+    sentence = "The model {model} no longer exists; the operator needs to configure another one."
 
 
 class ImageModel(Protocol):
