@@ -102,3 +102,20 @@ async def test_a_key_of_ones_own_pays_without_the_trial(open_service: Any) -> No
         done = await finished(service.client, response.json()["task_id"])
 
     assert (done["status"], [request.api_key.reveal() for request in service.keyed.requests]) == ("completed", ["own"])
+
+
+async def test_one_owner_cannot_fill_the_store(open_service: Any, is_problem: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("nano_banana_lab.core.tasks.limits.MOST_WAITING", 2)
+    async with open_service(MAX_CONCURRENT_GENERATIONS="1") as service:
+        service.model.hold()
+        await submitted(service.client, "a", "b", "c")
+        await service.model.calls_begun(1)
+        response = await service.client.post(BATCH, json={"prompts": ["d"]}, headers={"X-API-Key": "made-up"})
+        spoken = {"X-API-Key": "another", "Prefer": "respond-async", "Accept-Language": "zh"}
+        in_chinese = await service.client.post("/api/generate", json={"prompt": "d"}, headers=spoken)
+        service.model.release()
+
+    problem = is_problem(response, 429, "rate_limit_exceeded")
+    assert (response.headers["retry-after"], problem["error"]["details"]) == ("60", {"most": 2})
+    assert "cancel a task" in problem["detail"]
+    assert "取消一个任务" in is_problem(in_chinese, 429, "rate_limit_exceeded")["detail"]

@@ -9,7 +9,7 @@ import msgspec
 from nano_banana_lab.core.identity.sessions import CLOCK_SKEW_SECONDS
 from nano_banana_lab.core.identity.user import GUEST
 from nano_banana_lab.core.shared.clock import Clock
-from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.core.shared.errors import TooMuch
 from nano_banana_lab.core.shared.ids import ANONYMOUS, OwnerId
 from nano_banana_lab.core.storage.operations import Add, CommitRefused
 from nano_banana_lab.core.storage.ports import KeyValueStore
@@ -55,11 +55,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-class RateLimited(LabError):
+class RateLimited(TooMuch):
     """The caller has used up the window. Details: `limit`, `window_seconds`, `retry_after` (seconds)."""
-
-    code = "rate_limit_exceeded"
-    sentence = "Too many requests; please try again in {retry_after} seconds."
 
     def __init__(self, standing: Standing) -> None:
         self.standing = standing

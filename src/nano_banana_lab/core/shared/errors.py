@@ -9,6 +9,7 @@ LabError
  ├── SignInUnavailable       nobody can sign in right now                   (core/identity)
  ├── TrialRefused            the trial does not pay for this now            (core/quota)
  ├── SealBroken              a kept key cannot be read any more             (core/identity)
+ ├── TooMuch                 one caller asks for more than is good for all
  ├── TaskNotFound ...        of a task, and why it cannot be stopped or tried again now  (core/tasks)
  ├── QueueUnavailable        the queue or the board of events is away       (core/tasks)
  └── GenerationError         a picture was asked for and none was kept      (core/generation)
@@ -140,3 +141,11 @@ class NotFound(LabError):
 
     code = "not_found"
     sentence = "There is nothing here."
+
+
+class TooMuch(LabError):
+    """One caller asks for more than is good for all. `retry_after`, in seconds, says when it may be asked for again."""
+
+    code = "rate_limit_exceeded"
+    sentence = "Too many requests; please try again in {retry_after} seconds."
+    retry_after: float

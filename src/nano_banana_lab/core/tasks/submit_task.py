@@ -23,6 +23,7 @@ from nano_banana_lab.core.shared.ids import new_id
 from nano_banana_lab.core.storage.store_watch import StoreWatch
 from nano_banana_lab.core.tasks.announce import Announce
 from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
+from nano_banana_lab.core.tasks.limits import check_room
 from nano_banana_lab.core.tasks.line_up import LineUp
 from nano_banana_lab.core.tasks.set_waiting import HAND_OVER_SECONDS, SetWaiting, Waiting
 from nano_banana_lab.core.tasks.task import Item, ItemStatus, Task
@@ -62,7 +63,7 @@ class SubmitTask:
         """A task with one item for each commission, all of one mode and with the same settings.
 
         Raises `ValidationFailed` for what the model does not offer, `TrialRefused` when the points of all of them are
-        not there, what `HoldPictures` raises, `ShuttingDown`, and `StoreUnavailable`.
+        not there, what `check_room` and `HoldPictures` raise, `ShuttingDown`, and `StoreUnavailable`.
         """
         card = self.models.paid_by(caller.api_key).card
         for commission in commissions:
@@ -73,16 +74,10 @@ class SubmitTask:
         await self.stores.require()
         mode, own_key = commissions[0].mode, caller.api_key is not None
         price = quota_mode_of(mode, commissions[0].settings.resolution)
-        await self.trial.check(
-            caller.owner, price, count=len(commissions), own_key=own_key
-        )  # before pictures are decoded
-        task = Task(
-            id=new_id(),
-            owner=caller.owner,
-            mode=mode,
-            total=len(commissions),
-            created_at=self._now(),
-        )
+        # Both before pictures are decoded.
+        await check_room(self.book, caller.owner)
+        await self.trial.check(caller.owner, price, count=len(commissions), own_key=own_key)
+        task = Task(id=new_id(), owner=caller.owner, mode=mode, total=len(commissions), created_at=self._now())
         held = await self.hold_pictures(caller.owner, task.id, commissions)
         await self.set_waiting(caller, task, price, task.total, self._waiting(caller, task, held))
         await self.paid_calls.go_on(self._hand_over(task), wait=HAND_OVER_SECONDS)

@@ -193,7 +193,15 @@ class TaskBook:
             for task, items in whole
             if len(items) == task.total
         ]
-        return progress, await self.key_values.count(tasks_index(owner))
+        return progress, await self.kept(owner)
+
+    async def kept(self, owner: OwnerId) -> int:
+        """How many tasks of the owner there are."""
+        return await self.key_values.count(tasks_index(owner))
+
+    async def waiting(self, owner: OwnerId) -> int:
+        """How many items of the owner wait."""
+        return await self.key_values.count(waiting_index(owner))
 
     async def announced(self, task: Task) -> int:
         """How many ends of items have been posted and counted."""
