@@ -4,8 +4,11 @@ import base64
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.http.tasking import finished
 
+from nano_banana_lab.http.deliver import prefers_async
 from nano_banana_lab.testing.scripted_image_model import striped_png
 
 ASYNC = {"Prefer": "respond-async"}
@@ -58,7 +61,7 @@ async def test_what_is_asked_is_what_would_have_been_asked_at_once(service: Any)
 
 @pytest.mark.parametrize(
     "prefer",
-    ["respond-async, wait=10", "wait=5,RESPOND-ASYNC", "respond-async; x=1", "handling=lenient, respond-async"],
+    ["respond-async, wait=10", "wait=5,RESPOND-ASYNC", "respond-async; x=1", 'handling="a,b", respond-async=""'],
 )
 async def test_the_preference_is_found_among_others(service: Any, prefer: str) -> None:
     response = await service.client.post("/api/generate", json={"prompt": "x"}, headers={"Prefer": prefer})
@@ -66,11 +69,40 @@ async def test_the_preference_is_found_among_others(service: Any, prefer: str) -
     assert response.status_code == 202
 
 
-@pytest.mark.parametrize("prefer", ["", "wait=10", "respond-asynchronously", "x=respond-async", "respond-async=false,"])
+@pytest.mark.parametrize(
+    "prefer",
+    ["", "wait=10", "respond-asynchronously", "x=respond-async", "respond-async=false,", 'foo="a, respond-async, b"'],
+)
 async def test_any_other_preference_is_not_heeded(service: Any, prefer: str) -> None:
     response = await service.client.post("/api/generate", json={"prompt": "x"}, headers={"Prefer": prefer})
 
     assert (response.status_code, "preference-applied" in response.headers) == (200, False)
+
+
+TOKENS = st.text(st.sampled_from("abZ09!#$%&'*+.^_`|~-"), min_size=1, max_size=8)
+TEXTS = st.lists(st.sampled_from([*'a ,;="\\', ", respond-async, "]), max_size=6).map("".join)
+QUOTED = TEXTS.map(lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"')
+BLANKS = st.sampled_from(["", " ", "\t "])
+VALUES = st.just("") | st.tuples(BLANKS, st.just("="), BLANKS, st.just("") | TOKENS | QUOTED).map("".join)
+NAMES = TOKENS | st.sampled_from(["respond-async", "Respond-Async"])
+PARAMETERS = st.lists(st.tuples(BLANKS, st.just(";"), BLANKS, st.just("") | NAMES, VALUES).map("".join), max_size=2)
+PREFERENCES = st.tuples(NAMES, VALUES, PARAMETERS.map("".join))
+
+
+@given(st.lists(st.lists(st.tuples(BLANKS, PREFERENCES, BLANKS), max_size=3), max_size=3))
+def test_of_any_preferences_the_first_of_that_name_counts(lines: Any) -> None:
+    header = [",".join(before + "".join(told) + after for before, told, after in line) for line in lines]
+    values = [told[1].strip(" \t=") for line in lines for _, told, _ in line if told[0].lower() == "respond-async"]
+
+    assert prefers_async(header) is (values[:1] in ([""], ['""']))
+
+
+@given(TEXTS)
+def test_a_string_that_is_never_closed_hides_what_follows(text: str) -> None:
+    opened = 'foo="' + text.replace("\\", "").replace('"', "")
+
+    assert prefers_async([f"{opened}, respond-async", f"{opened}\\"]) is False
+    assert prefers_async([f'{opened}", respond-async']) is True
 
 
 async def test_bad_input_is_refused_at_once(service: Any, wrong_fields: Any, is_problem: Any) -> None:

@@ -1,5 +1,7 @@
 """One picture for a request: now, or later for whoever would rather not wait (`Prefer: respond-async`, RFC 7240)."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +21,11 @@ from nano_banana_lab.http.task_bodies import SubmittedBody
 
 PREFER = "Prefer"
 RESPOND_ASYNC = "respond-async"
+
+_QUOTED = r'"(?:\\.|[^"\\])*(?:"|\\?\Z)'
+_PREFERENCES = re.compile(rf'(?:{_QUOTED}|[^",])+')
+_BEFORE_PARAMETERS = re.compile(rf'(?:{_QUOTED}|[^";])*')
+_BLANKS = " \t"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +51,22 @@ class Deliver:
         return Response(SubmittedBody.of(task), status_code=202, headers=headers)
 
 
-def prefers_async(lines: list[str]) -> bool:
-    """Whether one of the preferences in these lines of the header is `respond-async`."""
-    preferences = (preference.partition(";")[0].strip() for line in lines for preference in line.split(","))
-    return any(preference.lower() == RESPOND_ASYNC for preference in preferences)
+def prefers_async(lines: Sequence[str]) -> bool:
+    """Whether `respond-async` is among the preferences in these lines of the header (RFC 7240 section 2).
+
+    What stands in a quoted string is nobody's preference; of one that is named twice the first counts,
+    and an empty value is none. A string that is never closed goes on to the end of its line.
+    """
+    preferences = [_preference(each) for line in lines for each in _PREFERENCES.findall(line)]
+    return next((value in ("", '""') for name, value in preferences if name == RESPOND_ASYNC), False)
+
+
+def _preference(text: str) -> tuple[str, str]:
+    """Name and value, without its parameters."""
+    told = _BEFORE_PARAMETERS.match(text)
+    assert told is not None  # it also matches nothing
+    name, _, value = told[0].partition("=")
+    return name.strip(_BLANKS).lower(), value.strip(_BLANKS)
 
 
 ACCEPTED: dict[int, ResponseSpec] = answer(
