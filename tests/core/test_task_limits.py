@@ -70,6 +70,6 @@ async def test_what_is_being_made_does_not_wait(tasks: Tasks) -> None:
 async def test_it_is_refused_before_anything_is_looked_at(tasks: Tasks) -> None:
     await tasks.batch(*"abcde")
     with pytest.raises(TooMuchWaiting):
-        await tasks.taken_on([Commission(mode=Mode.BLEND, prompt="x", text="x", pictures=(UNREADABLE, UNREADABLE))])
+        await tasks.taken_on([Commission(mode=Mode.BLEND, prompt="x", pictures=(UNREADABLE, UNREADABLE))])
 
     assert await tasks.lab.files() == []

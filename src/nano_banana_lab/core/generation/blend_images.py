@@ -16,4 +16,4 @@ def blend_images(inputs: Sequence[InputPicture], settings: ImageSettings, *, pro
     """A picture from 2 to 14 others. Raises `ValidationFailed` for a bad prompt, and for too few or too many pictures."""
     check_count(inputs, field="images", least=2)
     prompt = DEFAULT_PROMPT if prompt is None else checked_prompt(prompt, field="blend_prompt")
-    return Commission(mode=Mode.BLEND, prompt=prompt, text=prompt, pictures=tuple(inputs), settings=settings)
+    return Commission(mode=Mode.BLEND, prompt=prompt, pictures=tuple(inputs), settings=settings)

@@ -13,15 +13,15 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.shared.errors import ValidationFailed
 
 
-class Commission(msgspec.Struct, frozen=True, kw_only=True):
+class Commission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One picture from words, and from `pictures`, which the model sees before the words, in their order.
 
-    `prompt` is how the history shall call it, `text` what the model is told.
+    `prompt` is how the history shall call it, and what the model is told unless `text` says that in other words.
     """
 
     mode: Mode
     prompt: str
-    text: str
+    text: str | None = None
     pictures: tuple[InputPicture, ...] = ()
     settings: ImageSettings = ImageSettings()
     grounding: bool = False
@@ -53,8 +53,9 @@ class CarryOut:
 
         async def question() -> Question:
             pictures = await self.load_pictures(caller.owner, commission.pictures)
+            text = commission.prompt if commission.text is None else commission.text
             request = ImageRequest(
-                turns=(Turn(role=Role.USER, parts=(*pictures, TextPart(text=commission.text))),),
+                turns=(Turn(role=Role.USER, parts=(*pictures, TextPart(text=text))),),
                 settings=commission.settings,
                 grounding=commission.grounding,
                 include_thinking=commission.include_thinking,

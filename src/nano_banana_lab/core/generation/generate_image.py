@@ -11,4 +11,4 @@ def generate_image(
 ) -> Commission:
     """A picture from nothing but words. Raises `ValidationFailed` naming `field` for a bad prompt."""
     prompt = checked_prompt(prompt, field=field)
-    return Commission(mode=Mode.BASIC, prompt=prompt, text=prompt, settings=settings, include_thinking=include_thinking)
+    return Commission(mode=Mode.BASIC, prompt=prompt, settings=settings, include_thinking=include_thinking)

@@ -11,7 +11,7 @@ def search_and_generate(prompt: str, settings: ImageSettings, *, search_context:
 
     What it finds comes with the picture and is kept for its owner only. Raises `ValidationFailed` for a bad prompt or context.
     """
-    prompt = text = checked_prompt(prompt)
+    prompt, text = checked_prompt(prompt), None
     if search_context is not None:
         context = checked_prompt(search_context, field="search_context")
         text = f"{prompt}\n\nSearch the web for this first: {context}"

@@ -23,7 +23,8 @@ def transfer_style(
         raise ValidationFailed.of("style_prompt", "style_missing")
     text = _instruction(prompt, has_style_picture=style is not None)
     pictures = (content,) if style is None else (content, style)
-    return Commission(mode=Mode.STYLE, prompt=prompt or text, text=text, pictures=pictures, settings=settings)
+    told = text if prompt else None
+    return Commission(mode=Mode.STYLE, prompt=prompt or text, text=told, pictures=pictures, settings=settings)
 
 
 def _instruction(prompt: str | None, *, has_style_picture: bool) -> str:
