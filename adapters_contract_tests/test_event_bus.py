@@ -81,6 +81,28 @@ class Order:
         assert ids == [event.id for event in await bus.read("c", limit=1000)]
 
 
+class Beginnings:
+    async def test_what_begins_a_channel_is_posted_only_while_there_is_nothing_in_it(self, bus: EventBus):
+        (first,) = await bus.publish("c", [("begun", b"")], ttl=LONG, if_empty=True)
+
+        assert await bus.publish("c", [("begun", b"again")], ttl=LONG, if_empty=True) == []
+        assert await bus.read("c") == [Event(id=first, name="begun", data=b"")]
+
+    async def test_what_goes_on_is_posted_only_behind_a_beginning(self, bus: EventBus):
+        assert await bus.publish("c", [("a", b"")], ttl=LONG, if_empty=False) == []
+        assert await bus.read("c") == []
+        await post(bus, "c", "begun")
+
+        assert len(await bus.publish("c", [("a", b""), ("b", b"")], ttl=LONG, if_empty=False)) == 2
+        assert names(await bus.read("c")) == ["begun", "a", "b"]
+
+    async def test_of_all_who_begin_a_channel_at_once_one_does(self, bus: EventBus):
+        tries = [bus.publish("c", [(f"{number}", b""), ("x", b"")], ttl=LONG, if_empty=True) for number in range(20)]
+        posted = [ids for ids in await asyncio.gather(*tries) if ids]
+
+        assert posted == [[event.id for event in await bus.read("c")]]
+
+
 class Content:
     @pytest.mark.parametrize(
         "data", [b"", b"\x00\xff\r\n$-1", b'{"a": "\xf0\x9f\x8d\x8c"}', b"\xab" * 1_000_000], ids=len
@@ -154,7 +176,7 @@ class Refusals:
             await bus.publish("c", [("n", b"")], ttl=ttl)
 
 
-class Promises(Order, Content, GoingOn, Refusals): ...
+class Promises(Order, Beginnings, Content, GoingOn, Refusals): ...
 
 
 class TestMemory(InMemory, Promises): ...

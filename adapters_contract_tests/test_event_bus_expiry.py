@@ -52,6 +52,14 @@ class Expiry:
 
         assert names(await bus.read("c")) == ["new"]
 
+    async def test_a_forgotten_channel_is_as_empty_as_a_new_one(self, bus: EventBus):
+        await post(bus, "c", "old", ttl=SOON)
+        await bus.publish("c", [("begun", b"")], ttl=60, if_empty=True)  # prolongs nothing
+        await self.let_time_pass(SOON * 1.1)
+
+        assert await bus.publish("c", [("more", b"")], ttl=60, if_empty=False) == []
+        assert len(await bus.publish("c", [("begun", b"")], ttl=60, if_empty=True)) == 1
+
     async def test_a_reader_goes_on_behind_an_event_that_was_forgotten_with_its_channel(self, bus: EventBus):
         (seen,) = await post(bus, "c", "old", ttl=SOON)
         await self.let_time_pass(SOON * 1.1)

@@ -25,9 +25,13 @@ class MemoryEventBus:
         self._listeners = Listeners()
         self._last = START
 
-    async def publish(self, channel: str, events: Sequence[tuple[str, bytes]], *, ttl: float) -> list[str]:
+    async def publish(
+        self, channel: str, events: Sequence[tuple[str, bytes]], *, ttl: float, if_empty: bool | None = None
+    ) -> list[str]:
         check_publish(channel, events, ttl)
         now = self._forget_expired()
+        if if_empty is not None and if_empty == (channel in self._channels):
+            return []
         posted = [Event(id=self._next_id(now), name=name, data=bytes(data)) for name, data in events]
         if posted:
             self._channels.setdefault(channel, []).extend(posted)

@@ -26,6 +26,9 @@ LOOKS_AT_ONCE = 2
 _BELL_OUTLIVES_ITS_LAST_ID = 30 * 86_400_000
 """Milliseconds. A clock may go back so far without an id going back, even when nothing is posted all the while."""
 
+_WHERE = {None: "anywhere", True: "empty", False: "begun"}
+"""How `publish.lua` is told in which channels to post."""
+
 
 class RedisEventBus:
     """Shared by every process that reaches the server; time is the server's clock.
@@ -41,11 +44,13 @@ class RedisEventBus:
         self._bell = bell.Bell(self._redis)
         self._turns = asyncio.Semaphore(LOOKS_AT_ONCE)
 
-    async def publish(self, channel: str, events: Sequence[tuple[str, bytes]], *, ttl: float) -> list[str]:
+    async def publish(
+        self, channel: str, events: Sequence[tuple[str, bytes]], *, ttl: float, if_empty: bool | None = None
+    ) -> list[str]:
         check_publish(channel, events, ttl)
         if not events:
             return []
-        settings = (channel, round(ttl * 1000), _BELL_OUTLIVES_ITS_LAST_ID, bell.KEPT_RINGS)
+        settings = (channel, round(ttl * 1000), _BELL_OUTLIVES_ITS_LAST_ID, bell.KEPT_RINGS, _WHERE[if_empty])
         posted = [part for event in events for part in event]
         ids = await self._redis.run(self._publish, [_stream(channel), bell.KEY], [*settings, *posted], may_repeat=False)
         return [event_id.decode() for event_id in ids]

@@ -3,9 +3,10 @@
 --
 -- KEYS: the channel's stream, and the bell.
 -- ARGV: the channel, its time to live in milliseconds, for how long the bell outlives its last id (in milliseconds),
--- how many rings it keeps, and then name, data, name, data ...
+-- how many rings it keeps, where to post ('empty': only in a channel without events, 'begun': only in one with some,
+-- 'anywhere'), and then name, data, name, data ...
 --
--- Answers the ids of the events.
+-- Answers the ids of the events; none when it did not post.
 --
 -- The last ring has the id of the last event that was posted anywhere, so the bell remembers where ids must go on
 -- when the clock has gone back or the channel was forgotten. It is kept until the clock is well past that id.
@@ -16,6 +17,10 @@
 
 local call = redis.call
 local stream, bell = KEYS[1], KEYS[2]
+
+if ARGV[5] ~= 'anywhere' and (ARGV[5] == 'empty') == (call('EXISTS', stream) == 1) then
+  return {}
+end
 
 local time = call('TIME')
 local milliseconds, number = time[1] * 1000 + math.floor(time[2] / 1000), -1
@@ -34,7 +39,7 @@ for _, key in ipairs(KEYS) do
 end
 
 local ids = {}
-for at = 5, #ARGV, 2 do
+for at = 6, #ARGV, 2 do
   number = number + 1
   ids[#ids + 1] = string.format('%.0f-%.0f', milliseconds, number)
   call('XADD', stream, ids[#ids], 'name', ARGV[at], 'data', ARGV[at + 1])

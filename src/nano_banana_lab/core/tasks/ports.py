@@ -86,11 +86,15 @@ class EventBus(Protocol):
     Channels, and the names of events, are names as in `KeyValueStore`.
     """
 
-    async def publish(self, channel: str, events: Sequence[tuple[str, bytes]], *, ttl: float) -> list[str]:
+    async def publish(
+        self, channel: str, events: Sequence[tuple[str, bytes]], *, ttl: float, if_empty: bool | None = None
+    ) -> list[str]:
         """Post events, each a name and its data, in this order and next to each other; their ids, which only ever grow.
 
         The channel is forgotten `ttl` seconds after its last event, whatever earlier ones were given.
         Ids grow also beyond that, and beyond a restart. Posting no events does nothing, and does not prolong a channel.
+        `if_empty` True posts only where no event is (any more), False only where some are; else it does nothing, and there are no ids.
+        MUST: that is judged and done in one step, so of all who begin a channel at once one does.
         Raises ValueError for more than 1000 events, a bad name or a bad `ttl`, and then nothing is posted.
         Raises `QueueUnavailable` within 5 seconds; then they may have been posted.
         """
