@@ -129,7 +129,7 @@ class TestWaiting:
         await until_waiting(server, bus, 3)
         with redis.Redis.from_url(server.url) as stalling, stalling.pipeline(transaction=False) as pipeline:
             for channel in [*"abc", *range(KEPT_RINGS + 200)]:
-                arguments = (f"nbl:events/{channel}", KEY, channel, 60_000, 60_000, KEPT_RINGS, "n", "")
+                arguments = (f"nbl:events/{channel}", KEY, channel, 60_000, 60_000, KEPT_RINGS, "anywhere", "n", "")
                 pipeline.execute_command("EVAL", bus._publish.text, 2, *arguments)
             pipeline.execute()  # while this process does nothing else
 

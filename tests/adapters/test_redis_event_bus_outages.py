@@ -72,7 +72,8 @@ async def test_what_was_posted_while_the_connection_was_lost_is_read(server: Red
     readers = await waiting_readers(server, bus, 20)
     for _ in range(3):
         server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        server.ask("EVAL", bus._publish.text, 2, "nbl:events/c", "nbl:bell", "c", 60_000, 60_000, 1000, "n", "")
+        arguments = ("nbl:events/c", "nbl:bell", "c", 60_000, 60_000, 1000, "anywhere", "n", "")
+        server.ask("EVAL", bus._publish.text, 2, *arguments)
 
     assert all(await soon(*readers))
 

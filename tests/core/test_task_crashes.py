@@ -9,7 +9,7 @@ from tests.core.tasking import A_MOMENT, LEASE, TRIAL, Far, Tasks, another_proce
 
 from nano_banana_lab.core.generation.admission import Admission
 from nano_banana_lab.core.storage.ports import StoreUnavailable
-from nano_banana_lab.core.tasks.announce import DONE
+from nano_banana_lab.core.tasks.announce import BEGUN, DONE
 from nano_banana_lab.core.tasks.keys import OPEN, RUNNING, ItemName
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.task import ItemStatus, Task, TaskStatus
@@ -152,7 +152,7 @@ async def test_while_nobody_can_be_told_the_pictures_are_made_and_the_end_is_tol
     tasks.lab.clock.advance(LEASE + 1)
     await tasks.round()
 
-    assert [event.name for event in await tasks.events(task)] == ["item", "item", DONE]
+    assert [event.name for event in await tasks.events(task)] == [BEGUN, "item", "item", DONE]
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["refused", "answer lost"])

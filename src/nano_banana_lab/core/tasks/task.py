@@ -82,7 +82,15 @@ class Interrupted(LabError):
     sentence = "The process was stopped while this picture was being made; nothing was charged, and you can try again."
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an item has come; all of it that is read where thousands are counted and none is told."""
+
+    status: ItemStatus = ItemStatus.QUEUED
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Item(Stage, frozen=True, kw_only=True):
     """One picture of a task. `attempt` counts from 1 and grows with each retry, never by itself.
 
     `reservation` is what pays for it, None where nothing is counted; `run` names who is making it, no two alike.
@@ -91,12 +99,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
     index: int
     commission: Commission
-    status: ItemStatus = ItemStatus.QUEUED
     attempt: int = 1
     reservation: Reservation | None = None
     run: str = ""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
     picture_id: str | None = None
     failure: Failure | None = None
     schema: int = 1
@@ -113,11 +118,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = 1
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as it stands now."""
+class Outline(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as it stands now, without what its items are about."""
 
     task: Task
-    items: tuple[Item, ...]
+    items: tuple[Stage, ...]
 
     @property
     def finished(self) -> int:
@@ -141,6 +146,17 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return max((item.finished_at for item in self.items if item.finished_at), default=None)
 
+    @property
+    def making(self) -> int | None:
+        """The first item that is being made."""
+        return next((at for at, item in enumerate(self.items) if item.status is ItemStatus.PROCESSING), None)
+
+
+class Progress(Outline, frozen=True, kw_only=True):
+    """A task as it stands now."""
+
+    items: tuple[Item, ...]
+
 
 def status_of(items: Sequence[ItemStatus]) -> TaskStatus:
     """What the statuses of all items of a task come to."""
@@ -155,6 +171,7 @@ def status_of(items: Sequence[ItemStatus]) -> TaskStatus:
 
 
 _items = msgspec.json.Decoder(Item)
+_stages = msgspec.json.Decoder(Stage)
 _tasks = msgspec.json.Decoder(Task)
 
 
@@ -166,6 +183,11 @@ def encode(kept: Task | Item) -> bytes:
 def decode_item(value: bytes) -> Item:
     """The inverse of `encode`. Raises `msgspec.DecodeError` for anything else."""
     return _items.decode(value)
+
+
+def decode_stage(value: bytes) -> Stage:
+    """How far the item has come that `encode` made this of. Raises `msgspec.DecodeError` for anything else."""
+    return _stages.decode(value)
 
 
 def decode_task(value: bytes) -> Task:

@@ -1,7 +1,8 @@
 """What is written down of tasks: the operations that move an item on, each for one commit, and how to look things up."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from nano_banana_lab.core.shared.clock import Clock, milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId, is_id
@@ -30,7 +31,18 @@ from nano_banana_lab.core.tasks.keys import (
     turn_key,
     waiting_index,
 )
-from nano_banana_lab.core.tasks.task import Item, Progress, Task, TaskNotFound, decode_item, decode_task, encode
+from nano_banana_lab.core.tasks.task import (
+    Item,
+    Outline,
+    Progress,
+    Stage,
+    Task,
+    TaskNotFound,
+    decode_item,
+    decode_stage,
+    decode_task,
+    encode,
+)
 
 UNFINISHED_SECONDS = 86400
 """How long a task may take. What has not been made by then is forgotten, and its points are given back."""
@@ -43,6 +55,9 @@ LOOK_AGAIN_SECONDS = 30
 
 HANDED_OVER_SECONDS = 20
 """How long whoever lets items wait may take to tell the queue, or to call them off, before others tell it."""
+
+FEW = 50
+"""So many items, whose prompts may be long, are held at a time where all are wanted one after the other."""
 
 ENDS = "ends"
 
@@ -180,20 +195,53 @@ class TaskBook:
             raise TaskNotFound
         return [(decode_item(value), value) for value in kept if value is not None]
 
-    async def page(self, owner: OwnerId, *, limit: int, offset: int = 0) -> tuple[list[Progress], int]:
+    async def item(self, task: Task, index: int) -> Item:
+        """One item. Raises `TaskNotFound` when the task has expired."""
+        kept = await self.key_values.get(self.name(task, index).key)
+        if kept is None:
+            raise TaskNotFound
+        return decode_item(kept)
+
+    async def in_turn(self, task: Task) -> AsyncIterator[list[Item]]:
+        """Every item in its order, a few at a time. Raises `TaskNotFound` when the task has just expired."""
+        for begin in range(0, task.total, FEW):
+            indexes = range(begin, min(begin + FEW, task.total))
+            kept = await self.key_values.get_many([self.name(task, index).key for index in indexes])
+            if None in kept:
+                raise TaskNotFound
+            yield [decode_item(value) for value in kept if value is not None]
+
+    async def outline(self, task: Task) -> Outline:
+        """How far the task has come; never holds more than a few whole items. Raises `TaskNotFound`."""
+        [stages] = await self._stages([task])
+        if None in stages:
+            raise TaskNotFound
+        return _outline(task, stages)
+
+    async def is_open(self, task: Task) -> bool:
+        """Whether more may come of the task: until it is closed, and again once it is tried again. Raises `TaskNotFound`."""
+        keys = (task_key(task.owner, task.id), open_key(task.owner, task.id))
+        there, still_open = await self.key_values.get_many(keys)
+        if there is None:
+            raise TaskNotFound
+        return still_open is not None
+
+    async def page(self, owner: OwnerId, *, limit: int, offset: int = 0) -> tuple[list[Outline], int]:
         """Some of the owner's tasks, the newest first, and how many there are in all."""
         page = await self.key_values.page(tasks_index(owner), limit=limit, offset=offset)
         kept = await self.key_values.get_many([task_key(owner, entry.member) for entry in page.entries])
         tasks = [decode_task(value) for value in kept if value is not None]
-        values = iter(await self._values([self.name(task, index).key for task in tasks for index in range(task.total)]))
-        found = [(task, [next(values) for _ in range(task.total)]) for task in tasks]
-        whole = [(task, [value for value in items if value is not None]) for task, items in found]
-        progress = [
-            Progress(task=task, items=tuple(map(decode_item, items)))
-            for task, items in whole
-            if len(items) == task.total
-        ]
-        return progress, await self.kept(owner)
+        found = zip(tasks, await self._stages(tasks), strict=True)
+        outlines = [_outline(task, stages) for task, stages in found if None not in stages]
+        return outlines, await self.kept(owner)
+
+    async def current_prompts(self, outlines: Sequence[Outline]) -> list[str | None]:
+        """For each of up to 1000 tasks the prompt of the first item that is being made, None where there is none."""
+        making = [(each, each.making) for each in outlines]
+        keys = [self.name(each.task, index).key for each, index in making if index is not None]
+        kept = iter(await self.key_values.get_many(keys))
+        values = [None if index is None else next(kept) for _, index in making]
+        return [decode_item(value).commission.prompt if value is not None else None for value in values]
 
     async def kept(self, owner: OwnerId) -> int:
         """How many tasks of the owner there are."""
@@ -238,8 +286,22 @@ class TaskBook:
             if_equals=kept_as,
         )
 
+    async def _stages(self, tasks: Sequence[Task]) -> list[list[Stage | None]]:
+        """How far every item of each task has come, None for what has expired."""
+        keys = (self.name(task, index).key for task in tasks for index in range(task.total))
+        stages = list[Stage | None]()
+        while few := list(islice(keys, FEW)):
+            kept = await self.key_values.get_many(few)
+            stages += [None if value is None else decode_stage(value) for value in kept]
+        rest = iter(stages)
+        return [[next(rest) for _ in range(task.total)] for task in tasks]
+
     async def _values(self, keys: Sequence[str]) -> list[bytes | None]:
         found = list[bytes | None]()
         for at in range(0, len(keys), MAX_AT_ONCE):
             found += await self.key_values.get_many(keys[at : at + MAX_AT_ONCE])
         return found
+
+
+def _outline(task: Task, stages: Sequence[Stage | None]) -> Outline:
+    return Outline(task=task, items=tuple([stage for stage in stages if stage is not None]))
