@@ -1,15 +1,16 @@
 """Tasks as clients see them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 
 from nano_banana_lab.core.history.find_pictures import FindPictures
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.shared.ids import OwnerId
-from nano_banana_lab.core.tasks.task import Failure, Item, ItemStatus, Progress, Task, TaskStatus
+from nano_banana_lab.core.tasks.task import Failure, Item, ItemStatus, Outline, Progress, Task, TaskRunning, TaskStatus
+from nano_banana_lab.core.tasks.task_book import TaskBook
 from nano_banana_lab.http.generated import ImageBody
 from nano_banana_lab.http.messages import Language, sentence_of
 from nano_banana_lab.http.picture_urls import PictureUrls
@@ -60,16 +61,16 @@ class TaskSummary(msgspec.Struct, kw_only=True):
     completed_at: Timestamp | None
 
     @classmethod
-    def of(cls, progress: Progress) -> Self:
+    def of(cls, outline: Outline, current_prompt: str | None) -> Self:
         """The task in short."""
-        task, started_at, completed_at = progress.task, progress.started_at, progress.completed_at
+        task, started_at, completed_at = outline.task, outline.started_at, outline.completed_at
         return cls(
             task_id=task.id,
             mode=task.mode,
-            status=progress.status,
-            progress=progress.finished,
+            status=outline.status,
+            progress=outline.finished,
             total=task.total,
-            current_prompt=current_prompt(progress.items, [item.status for item in progress.items]),
+            current_prompt=current_prompt,
             created_at=rfc3339(task.created_at),
             started_at=rfc3339(started_at) if started_at else None,
             completed_at=rfc3339(completed_at) if completed_at else None,
@@ -93,32 +94,54 @@ class TaskList(msgspec.Struct, kw_only=True):
     offset: int
 
 
+LISTS: dict[str, Callable[[ItemBody], list[Any]]] = {
+    "results": lambda item: [item.image] if item.image else [],
+    "errors": lambda item: [item.error.message] if item.error else [],
+    "items": lambda item: [item],
+}
+"""What each item has in the lists of a `TaskBody`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskView:
     """Turns tasks into what clients see, with those of their pictures that are still there."""
 
     find: FindPictures
     urls: PictureUrls
+    book: TaskBook
 
     async def task(self, progress: Progress, language: Language) -> TaskBody:
         """The task in full."""
-        ids = [item.picture_id for item in progress.items if item.picture_id]
-        pictures = await self.find.many(progress.task.owner, ids)
-        items = [self.item(item, pictures.get(item.picture_id or ""), language) for item in progress.items]
-        return TaskBody(
-            **msgspec.structs.asdict(TaskSummary.of(progress)),
-            results=[item.image for item in items if item.image],
-            errors=[item.error.message for item in items if item.error],
-            items=items,
-        )
+        current_prompt = None if progress.making is None else progress.items[progress.making].commission.prompt
+        items = await self.items(progress.task.owner, progress.items, language)
+        lists: dict[str, Any] = {name: [each for item in items for each in of(item)] for name, of in LISTS.items()}
+        return TaskBody(**msgspec.structs.asdict(TaskSummary.of(progress, current_prompt)), **lists)
 
-    async def one(self, owner: OwnerId, item: Item, language: Language) -> ItemBody:
-        """One item by itself."""
-        pictures = await self.find.many(owner, [item.picture_id] if item.picture_id else [])
-        return self.item(item, pictures.get(item.picture_id or ""), language)
+    async def pieces(self, outline: Outline, language: Language) -> AsyncIterator[bytes]:
+        """The JSON of `task` for one at its end, a few items at a time, however many there are.
 
-    def item(self, item: Item, picture: Picture | None, language: Language) -> ItemBody:
-        """One of its items."""
+        Raises `TaskNotFound`, `StoreUnavailable`, and `TaskRunning` when it is tried again meanwhile.
+        """
+        yield msgspec.json.encode(TaskSummary.of(outline, None))[:-1]
+        for name, of in LISTS.items():
+            yield b',"%s":[' % name.encode()
+            between = b""
+            async for few in self.book.in_turn(outline.task):
+                if not all(item.status.is_final for item in few):
+                    raise TaskRunning
+                bodies = await self.items(outline.task.owner, few, language)
+                if parts := [msgspec.json.encode(each) for item in bodies for each in of(item)]:
+                    yield between + b",".join(parts)
+                    between = b","
+            yield b"]"
+        yield b"}"
+
+    async def items(self, owner: OwnerId, items: Sequence[Item], language: Language) -> list[ItemBody]:
+        """Some of its items."""
+        pictures = await self.find.many(owner, [item.picture_id for item in items if item.picture_id])
+        return [self._item(item, pictures.get(item.picture_id or ""), language) for item in items]
+
+    def _item(self, item: Item, picture: Picture | None, language: Language) -> ItemBody:
         return ItemBody(
             index=item.index,
             prompt=item.commission.prompt,
@@ -126,12 +149,6 @@ class TaskView:
             image=ImageBody.of(picture, self.urls) if picture else None,
             error=_error(item.failure, language) if item.failure else None,
         )
-
-
-def current_prompt(items: Sequence[Item], statuses: Sequence[ItemStatus]) -> str | None:
-    """The prompt of the first item that is being made."""
-    making = (item for item, status in zip(items, statuses, strict=True) if status is ItemStatus.PROCESSING)
-    return next((item.commission.prompt for item in making), None)
 
 
 def _error(failure: Failure, language: Language) -> ItemErrorBody:

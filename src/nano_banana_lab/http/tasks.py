@@ -41,7 +41,9 @@ class TasksController(Controller):
     ) -> TaskList:
         """The newest first. A task is forgotten a day after its end, unless the operator chose another time."""
         found, total = await book.page(caller.owner, limit=limit, offset=offset)
-        return TaskList(tasks=[TaskSummary.of(each) for each in found], total=total, limit=limit, offset=offset)
+        prompts = await book.current_prompts(found)
+        tasks = [TaskSummary.of(each, prompt) for each, prompt in zip(found, prompts, strict=True)]
+        return TaskList(tasks=tasks, total=total, limit=limit, offset=offset)
 
     @get(
         "/{task_id:str}",
