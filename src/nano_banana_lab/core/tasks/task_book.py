@@ -56,8 +56,11 @@ LOOK_AGAIN_SECONDS = 30
 HANDED_OVER_SECONDS = 20
 """How long whoever lets items wait may take to tell the queue, or to call them off, before others tell it."""
 
-FEW = 50
+FEW = 20
 """So many items, whose prompts may be long, are held at a time where all are wanted one after the other."""
+
+GLANCED_AT_ONCE = 100
+"""So many items are read at a time where nothing is kept of them but how far they have come."""
 
 ENDS = "ends"
 
@@ -212,7 +215,7 @@ class TaskBook:
             yield [decode_item(value) for value in kept if value is not None]
 
     async def outline(self, task: Task) -> Outline:
-        """How far the task has come; never holds more than a few whole items. Raises `TaskNotFound`."""
+        """How far the task has come, without reading all of it at once. Raises `TaskNotFound`."""
         [stages] = await self._stages([task])
         if None in stages:
             raise TaskNotFound
@@ -290,7 +293,7 @@ class TaskBook:
         """How far every item of each task has come, None for what has expired."""
         keys = (self.name(task, index).key for task in tasks for index in range(task.total))
         stages = list[Stage | None]()
-        while few := list(islice(keys, FEW)):
+        while few := list(islice(keys, GLANCED_AT_ONCE)):
             kept = await self.key_values.get_many(few)
             stages += [None if value is None else decode_stage(value) for value in kept]
         rest = iter(stages)
