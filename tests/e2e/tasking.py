@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -34,7 +34,7 @@ async def statuses(client: httpx.AsyncClient, task_id: str) -> list[str]:
     return [item["status"] for item in (await task(client, task_id))["items"]]
 
 
-async def events(client: httpx.AsyncClient, task_id: str, *, after: str | None = None) -> AsyncIterator[Told]:
+async def events(client: httpx.AsyncClient, task_id: str, *, after: str | None = None) -> AsyncGenerator[Told, None]:
     """The events of a task as they come."""
     headers = {"Last-Event-ID": after} if after else {}
     async with client.stream("GET", f"{TASKS}/{task_id}/events", headers=headers, timeout=120) as answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.asking import asked, quota, visiting
 from tests.e2e.store_setups import EmbeddedStores, ServiceStores
-from tests.e2e.tasking import HELD, TASKS, finished, submitted, until
+from tests.e2e.tasking import HELD, TASKS, events, finished, story, submitted, until
 
 from nano_banana_lab.testing.gemini import GeminiDouble
 from nano_banana_lab.testing.lab_process import running_lab, running_worker
@@ -50,6 +50,22 @@ async def test_another_worker_goes_on_where_a_killed_one_stopped(
     assert [asked(gemini, prompt) for prompt in PROMPTS] == [2] * 3 + [1] * 3
 
 
+async def test_a_stream_whose_rest_died_with_the_process_still_comes_to_its_end(
+    tmp_path: Path, gemini_settings: dict[str, str]
+) -> None:
+    settings = EmbeddedStores(tmp_path / "data").settings | gemini_settings
+    with running_lab(tmp_path, **settings) as victim:
+        async with visiting(victim) as client:
+            task_id = await submitted(client, "quick", "quicker")
+            [*_, (last_id, *_), end] = await story(client, task_id)
+            await asyncio.to_thread(victim.kill)
+    with running_lab(tmp_path, **settings) as heir:
+        async with visiting(heir) as client:
+            rest = [told async for told in events(client, task_id, after=last_id)]
+
+    assert [told[1:] for told in rest] == [end[1:]]
+
+
 async def test_a_single_process_goes_on_after_it_was_killed(
     tmp_path: Path, gemini: GeminiDouble, gemini_settings: dict[str, str]
 ) -> None:
@@ -58,16 +74,21 @@ async def test_a_single_process_goes_on_after_it_was_killed(
         async with visiting(victim) as client:
             task_id = await submitted(client, *PROMPTS)
             await gemini.until(lambda requests: len(requests) == 3)
+            last_id, *_ = await anext(events(client, task_id))
             await asyncio.to_thread(victim.kill)
     with running_lab(tmp_path, **settings, MAX_CONCURRENT_GENERATIONS="3") as heir:
         async with visiting(heir) as client:
-            done = await finished(client, task_id)
+            resumed = [told async for told in events(client, task_id, after=last_id)]
+            begun_late = await story(client, task_id)
             refunded = await quota(client)
             gemini.release("it")
             (await client.post(f"{TASKS}/{task_id}/retry")).raise_for_status()
             again, charged = await finished(client, task_id), await quota(client)
 
-    assert [item["status"] for item in done["items"]] == ["interrupted"] * 3 + ["completed"] * 3
+    assert [item["status"] for item in resumed[-1][2]["items"]] == ["interrupted"] * 3 + ["completed"] * 3
+    assert resumed == begun_late
+    counted = [data["progress"] for _, name, data in resumed if name == "progress"]
+    assert (counted, counted[-1]) == (sorted(counted), 6)
     assert refunded["global_used"] == 3
     assert ([item["status"] for item in again["items"]], charged["global_used"]) == (["completed"] * 6, 6)
     assert [asked(gemini, prompt) for prompt in PROMPTS] == [2] * 3 + [1] * 3
