@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +15,13 @@ from nano_banana_lab.testing.task_runs import Runs, until_state, working
 REDELIVERY_SECONDS = 1.0
 
 STREAM = "nbl:tasks:stream"
+
+REFUSALS = {
+    "OOM": [("CONFIG", "SET", "maxmemory", 1), ("CONFIG", "SET", "maxmemory", 0)],
+    "NOREPLICAS": [("CONFIG", "SET", "min-replicas-to-write", 1), ("CONFIG", "SET", "min-replicas-to-write", 0)],
+    "NOPERM": [("ACL", "SETUSER", "default", "-@stream"), ("ACL", "SETUSER", "default", "+@stream")],
+}
+"""How to have the server refuse commands with such an answer, and how to end that."""
 
 AN_OUTAGE = 1.5
 """Seconds after which the names of whoever gave no sign of life look abandoned."""
@@ -194,6 +202,76 @@ class TestWorkers:
         ]
 
 
+@pytest.mark.parametrize("code", REFUSALS)
+class TestRefusedWorkers:
+    """What the server answers but refuses holds names up as long as it refuses, however long runs take."""
+
+    async def test_what_waits_is_run_after_a_refusal_also_beside_a_run_that_still_goes_on(
+        self, server: RedisServer, queue: DocketTaskQueue, caplog: pytest.LogCaptureFixture, code: str
+    ):
+        runs = Runs(held=True)
+        await queue.submit(["long"])
+        async with working(queue, runs, concurrency=2):
+            await runs.until_started(1)
+            with refusing(server, code):
+                await until_logged(caplog, f"refuses ({code})")
+            await queue.submit(["new"])
+            await runs.until_started(2)
+            runs.let_go()
+            await until_state(queue, waiting=0, running=0)
+
+        assert (runs.started, runs.cancelled) == (["long", "new"], [])
+
+    async def test_no_other_worker_is_given_the_name_of_a_run_that_a_refusal_outlasts(
+        self, server: RedisServer, queue: DocketTaskQueue, code: str
+    ):
+        long, others = Runs(held=True), Runs()
+        await queue.submit(["long", "next"])
+        async with working(queue, long, concurrency=1):
+            await long.until_started(1)
+            async with working(queue, others):
+                await others.until_ended(1)
+                with refusing(server, code):
+                    await asyncio.sleep(AN_OUTAGE)
+                await asyncio.sleep(AN_OUTAGE)
+                long.let_go()
+                await until_state(queue, running=0)
+
+        assert (long.ended, others.ended) == (["long"], ["next"])
+
+    async def test_a_run_that_ends_during_a_refusal_is_done(
+        self, server: RedisServer, queue: DocketTaskQueue, code: str
+    ):
+        runs, others = Runs(held=True), Runs()
+        await queue.submit(["a"])
+        async with working(queue, runs, concurrency=1):
+            await runs.until_started(1)
+            async with working(queue, others):
+                with refusing(server, code):
+                    runs.let_go()
+                    await runs.until_ended(1)
+                    await asyncio.sleep(AN_OUTAGE)
+                await until_state(queue, waiting=0, running=0)
+
+        assert (runs.ended, others.started) == (["a"], [])
+
+    async def test_a_refusal_is_logged_once_when_it_begins_and_once_when_it_ends(
+        self, server: RedisServer, queue: DocketTaskQueue, caplog: pytest.LogCaptureFixture, code: str
+    ):
+        caplog.set_level(logging.WARNING)
+        async with working(queue, Runs()):
+            await until_state(queue, workers=1)
+            with refusing(server, code):
+                await until_logged(caplog, "refuses")
+                await asyncio.sleep(AN_OUTAGE)
+            await until_logged(caplog, "answers again")
+
+        assert [record.getMessage() for record in caplog.records] == [
+            f"The task queue refuses ({code}); names wait, runs go on",
+            "The task queue answers again",
+        ]
+
+
 class TestEnding:
     async def test_a_worker_ends_during_an_outage_when_its_runs_have(self, server: RedisServer, queue: DocketTaskQueue):
         first, second = Runs(held=True), Runs()
@@ -239,6 +317,16 @@ async def outage(server: RedisServer, seconds: float = AN_OUTAGE) -> None:
     server.stop()
     await asyncio.sleep(seconds)
     await asyncio.to_thread(server.start)
+
+
+@contextmanager
+def refusing(server: RedisServer, code: str) -> Iterator[None]:
+    begin, end = REFUSALS[code]
+    server.ask(*begin)
+    try:
+        yield
+    finally:
+        server.ask(*end)
 
 
 async def everything_unavailable(queue: DocketTaskQueue, times: int = 1) -> None:

@@ -3,6 +3,7 @@
 Importing this module takes a quarter of a second; import it in a thread.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
@@ -15,7 +16,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -64,27 +65,59 @@ async def submitted() -> None:
 
 
 class Patience(Retry):
-    """For how many quarters of a second a command is sent again while Redis is away; -1 for as long as it takes.
+    """For how many quarters of a second a command is sent again that fails for Redis' own reasons; -1 for as long as it takes.
 
+    Those are silence and refusals (out of memory, too few replicas, busy, not permitted): all but the answers that are
+    news to Docket. It would take a refusal for the end of its session, as it would a lost connection.
     All connections share it, so that `update_retries` ends all waiting at once; redis-py makes copies of any other.
-    `tried_by` is what it had to bear last.
     """
 
     def __init__(self, retries: int) -> None:
-        super().__init__(ConstantBackoff(0.25), retries, (RedisConnectionError, RedisTimeoutError, ReadOnlyError))
-        self.tried_by: type[Exception] = RedisTimeoutError
+        super().__init__(ConstantBackoff(0.25), retries, (RedisConnectionError, RedisTimeoutError, ResponseError))
+        self.last_trouble = trouble_of(RedisTimeoutError())
+        self._failing: dict[object, tuple[float, str]] = {}
 
     def __deepcopy__(self, _: dict[int, Any]) -> "Patience":
         return self
 
+    def trouble(self, seconds: float) -> str | None:
+        """What some command has met with for longer than this, until now."""
+        since = time.monotonic() - seconds
+        return next((trouble for began, trouble in self._failing.values() if began < since), None)
+
     async def call_with_retry(
-        self, do: Callable[[], Awaitable[_T]], fail: Callable[..., Any], *args: Any, **kwargs: Any
+        self,
+        do: Callable[[], Awaitable[_T]],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,  # noqa: FBT001, FBT002 - redis-py's own signature
     ) -> _T:
+        command = object()
+
         def failed(error: Exception, *count: int) -> Any:
-            self.tried_by = type(error)
+            self.last_trouble = trouble_of(error)
+            began, _ = self._failing.get(command, (time.monotonic(), ""))
+            self._failing[command] = (began, self.last_trouble)
             return fail(error, *count)
 
-        return await super().call_with_retry(do, failed, *args, **kwargs)
+        try:
+            return await super().call_with_retry(do, failed, is_retryable or _may_pass, with_failure_count)
+        finally:
+            self._failing.pop(command, None)
+
+
+def trouble_of(error: Exception) -> str:
+    """What Redis does, in words that go on a sentence, with the code of a refusal such as OOM."""
+    if isinstance(error, ResponseError):
+        code = error.status_code or str(error).rpartition("caused error: ")[2].partition(" ")[0]
+        return f"refuses ({code})"
+    return f"does not answer ({type(error).__name__})"
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same command may be answered differently later, other than what Docket itself has an answer to."""
+    expected = isinstance(error, NoScriptError) or any(code in str(error) for code in ("NOGROUP", "BUSYGROUP"))
+    return not expected
 
 
 @asynccontextmanager

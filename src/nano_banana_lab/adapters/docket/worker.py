@@ -2,7 +2,7 @@
 
 Docket's own (0.27) stops saying that it holds its names as soon as it waits for their runs to end: when it is told to
 stop, and whenever Redis fails it. Other workers then take the names of runs that go on; it takes none itself meanwhile.
-So here Redis never seems to fail, since connections are mended below Docket, and signs of life last as long as the runs.
+So here Redis never seems to fail, since what fails is sent again below Docket, and signs of life last as long as the runs.
 
 Importing this module takes a quarter of a second; import it in a thread.
 """
@@ -22,7 +22,7 @@ from docket import CurrentExecution, Docket, Execution, Worker
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from nano_banana_lab.adapters.docket.connection import LabDocket, Patience, connected
+from nano_banana_lab.adapters.docket.connection import LabDocket, Patience, connected, trouble_of
 from nano_banana_lab.core.tasks.run_logged import Run, run_logged
 
 _log = logging.getLogger(__name__)
@@ -132,20 +132,20 @@ class _SignsOfLife:
         """Until it is `over`."""
         await self._trouble_in(self._forget_the_dead())  # after which the next worker will do it
         while not self.over.is_set():
-            trouble = await self._trouble_in(self._give())
+            trouble = await self._trouble_in(self._give()) or self._patience.trouble(self._interval)
             self._note(trouble)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval / (16 if trouble else 1)):
                     await self.over.wait()
 
-    async def _trouble_in(self, sign: Awaitable[None]) -> type[Exception] | None:
+    async def _trouble_in(self, sign: Awaitable[None]) -> str | None:
         try:
             async with asyncio.timeout(self._interval):
                 await sign
         except TimeoutError:
-            return self._patience.tried_by
+            return self._patience.last_trouble
         except RedisError as error:
-            return type(error)
+            return trouble_of(error)
         return None
 
     async def greet(self, connection: Any) -> None:
@@ -167,12 +167,11 @@ class _SignsOfLife:
                 await redis.xclaim(stream, group, self.worker_name, 0, held, idle=0, justid=True)
             else:
                 await redis.exists(stream)
+        self._heard = time.monotonic()
 
-    def _note(self, trouble: type[Exception] | None) -> None:
-        if trouble is None:
-            self._heard = time.monotonic()
+    def _note(self, trouble: str | None) -> None:
         if self._is_heard and trouble is not None:
-            _log.warning("The task queue does not answer (%s); names wait, runs go on", trouble.__name__)
+            _log.warning("The task queue %s; names wait, runs go on", trouble)
         elif not self._is_heard and trouble is None:
             _log.warning("The task queue answers again")
         self._is_heard = trouble is None
