@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nano_banana_lab.testing.lab_process import run_lab_command, running_lab
+from nano_banana_lab.testing.lab_process import run_lab_command, running_lab, running_worker
+from nano_banana_lab.testing.redis_server import RedisServer
 
 PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": "k" * 31 + "!", "IMAGE_MODEL": "sketch"}
 
@@ -63,3 +64,11 @@ def test_in_production_every_line_of_the_log_is_json(tmp_path: Path) -> None:
     assert [(line["path"], line["status"]) for line in lines if line.get("request_id") == "find-me"] == [
         ("/api/generate", 200)
     ]
+
+
+def test_a_worker_without_a_key_says_that_it_draws_placeholders(tmp_path: Path, redis_server: RedisServer) -> None:
+    redis_server.flush()
+    with running_worker(tmp_path, concurrency=1, REDIS_URL=redis_server.url, SECRET_KEY="k" * 32) as worker:
+        said = worker.log()
+
+    assert "Pictures are placeholders drawn by the offline sketch model" in said

@@ -230,6 +230,14 @@ def test_a_bucket_elsewhere_needs_no_account() -> None:
     assert read_settings(elsewhere | {"R2_ENDPOINT_URL": "http://minio:9000"}).r2_endpoint == "http://minio:9000"
 
 
+def test_a_process_that_does_not_work_on_its_tasks_needs_a_redis_where_others_can() -> None:
+    alone = {"WORKER_IN_PROCESS": "false"}
+    with pytest.raises(SettingsError, match=r"WORKER_IN_PROCESS: .*REDIS_URL"):
+        read_settings(alone)
+
+    assert not read_settings(alone | {"REDIS_URL": "redis://host"}).worker_in_process
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, and an environment without settings."""

@@ -3,7 +3,7 @@
 import pytest
 
 from nano_banana_lab.main.read_settings import SettingsError, read_settings
-from nano_banana_lab.main.setting_rules import warnings_about
+from nano_banana_lab.main.setting_warnings import warnings_about
 
 PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": "r" * 32, "GOOGLE_API_KEY": "operators-key"}
 GITHUB = {"AUTH_ENABLED": "true", "GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": "github-secret"}

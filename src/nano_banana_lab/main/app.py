@@ -40,8 +40,8 @@ from nano_banana_lab.http.task_pictures import TaskPicturesController
 from nano_banana_lab.http.tasks import TasksController
 from nano_banana_lab.http.uploads import UploadsController
 from nano_banana_lab.main.chores import do_chores
-from nano_banana_lab.main.container import SKETCH_NOTICE, make_container
-from nano_banana_lab.main.setting_rules import warnings_about
+from nano_banana_lab.main.container import make_container
+from nano_banana_lab.main.setting_warnings import log_warnings
 from nano_banana_lab.main.settings import Settings
 from nano_banana_lab.main.work import work
 
@@ -122,10 +122,7 @@ def _lifespan(container: AsyncContainer, settings: Settings) -> Callable[[Litest
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await container.get(ServiceInfo)  # its uptime begins now
-        if settings.uses_sketch:
-            logger.warning(SKETCH_NOTICE)
-        for warning in warnings_about(settings):
-            logger.warning(warning)
+        log_warnings(settings)
         # Reading tokens takes a library whose import would hold up the first request.
         await container.get(IdentifyOwner)
         activities = [asyncio.create_task(do_chores(container))]

@@ -72,7 +72,6 @@ from nano_banana_lab.http.deliver import Deliver
 from nano_banana_lab.http.health import ModelCheck, QueueCheck, ServiceInfo
 from nano_banana_lab.http.history import HistoryView
 from nano_banana_lab.http.idempotent_outcomes import IdempotentOutcomes
-from nano_banana_lab.http.messages import Sentence
 from nano_banana_lab.http.metrics import QueueMetrics, RequestMetrics
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.rate_limit import RateLimit
@@ -80,15 +79,11 @@ from nano_banana_lab.http.task_bodies import TaskView
 from nano_banana_lab.http.task_events import TaskEvents
 from nano_banana_lab.main.quota_policy import quota_policy
 from nano_banana_lab.main.secret_key import secret_key
+from nano_banana_lab.main.setting_warnings import SKETCH_NOTICE
 from nano_banana_lab.main.settings import Settings
 
 if TYPE_CHECKING:
     from nano_banana_lab.adapters.gemini.connection import GeminiConnection
-
-SKETCH_NOTICE = Sentence(
-    "Pictures are placeholders drawn by the offline sketch model, not made by AI. "
-    "Set GOOGLE_API_KEY to make real ones, or send a key of your own in the X-API-Key header."
-)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from nano_banana_lab.adapters.gemini.model_table import read_models
 from nano_banana_lab.core.identity.redirects import parse_address
-from nano_banana_lab.core.quota.modes import QUOTA_MODES
 from nano_banana_lab.core.shared.secrets import Secret
 from nano_banana_lab.http.messages import catalogues
 from nano_banana_lab.main.secret_key import MIN_SECRET_KEY_CHARACTERS
@@ -33,6 +32,7 @@ def complaints_about(settings: Settings) -> list[str]:
     rules = [
         _in_production,
         _about_addresses,
+        _about_workers,
         _about_the_data_folder,
         _about_the_bucket,
         _about_models,
@@ -42,16 +42,10 @@ def complaints_about(settings: Settings) -> list[str]:
     return [complaint for rule in rules for complaint in rule(settings)]
 
 
-def warnings_about(settings: Settings) -> list[str]:
-    """What works but is hardly meant, a line for each."""
-    rules = [_nobody_can_sign_in, _free_modes, _anybody_can_sign_tokens, _a_secret_key_for_each_folder]
-    return [warning for rule in rules for warning in rule(settings)]
-
-
 def _in_production(settings: Settings) -> Iterator[str]:
     if settings.environment is not Environment.PRODUCTION:
         return
-    if settings.secret_key is None or _is_weak(settings.secret_key):
+    if settings.secret_key is None or is_weak(settings.secret_key):
         yield f"SECRET_KEY: production needs a random text of at least {MIN_SECRET_KEY_CHARACTERS} characters of your own"
     if "*" in (settings.cors_origins or ()):
         yield "CORS_ORIGINS: production refuses '*'; list the origins of your web pages"
@@ -59,7 +53,8 @@ def _in_production(settings: Settings) -> Iterator[str]:
         yield "GOOGLE_API_KEY: production needs a key, or IMAGE_MODEL=sketch to serve placeholders on purpose"
 
 
-def _is_weak(key: Secret) -> bool:
+def is_weak(key: Secret) -> bool:
+    """Whether somebody may guess it."""
     return len(key.reveal()) < MIN_SECRET_KEY_CHARACTERS or PLACEHOLDER in key.reveal().lower()
 
 
@@ -94,6 +89,11 @@ def _leads_to_redis(address: str) -> bool:
     except (ValueError, TypeError):  # a port or an option that is none
         return False
     return True
+
+
+def _about_workers(settings: Settings) -> Iterator[str]:
+    if not settings.worker_in_process and settings.redis_url is None:
+        yield "WORKER_IN_PROCESS: false needs REDIS_URL; without it only the process that takes tasks on can work on them"
 
 
 def _about_the_data_folder(settings: Settings) -> Iterator[str]:
@@ -145,41 +145,6 @@ def _about_sign_in(settings: Settings) -> Iterator[str]:
 def _is_web_address(text: str) -> bool:
     address = parse_address(text)
     return address is not None and address.origin.startswith(("http:", "https:")) and "?" not in address.rest
-
-
-def _nobody_can_sign_in(settings: Settings) -> Iterator[str]:
-    if settings.auth_enabled and not settings.uses_github and not settings.trial_enabled:
-        yield (
-            "Nobody can sign in: AUTH_ENABLED is true, but there is neither GITHUB_CLIENT_ID with GITHUB_CLIENT_SECRET "
-            "nor TRIAL_ENABLED for guests. Every route that needs a token answers 401."
-        )
-
-
-def _free_modes(settings: Settings) -> Iterator[str]:
-    free = [f"TRIAL_{key}_COST".upper() for key in QUOTA_MODES if getattr(settings, f"trial_{key}_cost") == 0]
-    if settings.trial_enabled and free:
-        yield (
-            f"{', '.join(free)}: pictures that cost no points are bounded by each user's daily limit only, "
-            "not by the pool, and a visitor can come as any number of guests."
-        )
-
-
-def _anybody_can_sign_tokens(settings: Settings) -> Iterator[str]:
-    """Production does not start with such a key at all."""
-    if settings.auth_enabled and settings.secret_key is not None and _is_weak(settings.secret_key):
-        yield (
-            f"SECRET_KEY is well known or has less than {MIN_SECRET_KEY_CHARACTERS} characters: "
-            "whoever guesses it can sign in as anybody."
-        )
-
-
-def _a_secret_key_for_each_folder(settings: Settings) -> Iterator[str]:
-    """Several processes share a Redis, but hardly a DATA_DIR; each would refuse the tokens of the others."""
-    if settings.redis_url and not settings.secret_key:
-        yield (
-            "REDIS_URL is set and SECRET_KEY is not: this process signs with the key in its own DATA_DIR. "
-            "Where several processes share this Redis, set one SECRET_KEY for all, or each refuses the others' tokens."
-        )
 
 
 def _about_the_language(settings: Settings) -> Iterator[str]:

@@ -10,6 +10,8 @@ from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.tasks.ports import TaskQueue
 from nano_banana_lab.core.tasks.run_item import RunItem
 from nano_banana_lab.main.chores import do_chores
+from nano_banana_lab.main.setting_warnings import log_warnings
+from nano_banana_lab.main.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ async def serve_tasks(container: AsyncContainer, *, concurrency: int, grace_seco
     def stop() -> None:
         (hurry.set if paid_calls.closed else paid_calls.close)()
 
+    log_warnings(await container.get(Settings))
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
     chores = asyncio.create_task(do_chores(container))
