@@ -3,10 +3,16 @@
 import os
 import secrets
 from pathlib import Path
+from typing import NewType
 
 from nano_banana_lab.core.shared.secrets import Secret
 
+SigningKey = NewType("SigningKey", Secret)
+
 MIN_SECRET_KEY_CHARACTERS = 32
+
+PLACEHOLDER = "change-me"
+"""In every key that was only ever an example, such as `change-me-in-production-use-a-long-random-string`."""
 
 
 class NoSecretKey(OSError):
@@ -32,6 +38,11 @@ def secret_key(configured: Secret | None, data_dir: Path) -> Secret:
     if len(text) < MIN_SECRET_KEY_CHARACTERS:
         raise NoSecretKey(f"SECRET_KEY is not set, and {path} holds no key; remove that file or set SECRET_KEY")
     return Secret(text)
+
+
+def is_weak(key: Secret) -> bool:
+    """Whether somebody may guess it."""
+    return len(key.reveal()) < MIN_SECRET_KEY_CHARACTERS or PLACEHOLDER in key.reveal().lower()
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -8,13 +8,9 @@ from pathlib import Path
 
 from nano_banana_lab.adapters.gemini.model_table import read_models
 from nano_banana_lab.core.identity.redirects import parse_address
-from nano_banana_lab.core.shared.secrets import Secret
 from nano_banana_lab.http.messages import catalogues
-from nano_banana_lab.main.secret_key import MIN_SECRET_KEY_CHARACTERS
+from nano_banana_lab.main.secret_key import MIN_SECRET_KEY_CHARACTERS, is_weak
 from nano_banana_lab.main.settings import Environment, ImageModelChoice, Settings
-
-PLACEHOLDER = "change-me"
-"""In every key that was only ever an example, such as `change-me-in-production-use-a-long-random-string`."""
 
 _REDIRECT = (
     "an address such as https://app.example.org/signed-in or com.example.app:/signed-in, without user and fragment"
@@ -51,11 +47,6 @@ def _in_production(settings: Settings) -> Iterator[str]:
         yield "CORS_ORIGINS: production refuses '*'; list the origins of your web pages"
     if settings.image_model is ImageModelChoice.AUTO and settings.uses_sketch:
         yield "GOOGLE_API_KEY: production needs a key, or IMAGE_MODEL=sketch to serve placeholders on purpose"
-
-
-def is_weak(key: Secret) -> bool:
-    """Whether somebody may guess it."""
-    return len(key.reveal()) < MIN_SECRET_KEY_CHARACTERS or PLACEHOLDER in key.reveal().lower()
 
 
 def _about_addresses(settings: Settings) -> Iterator[str]:

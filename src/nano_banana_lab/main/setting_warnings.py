@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from nano_banana_lab.core.quota.modes import QUOTA_MODES
 from nano_banana_lab.http.messages import Sentence
-from nano_banana_lab.main.secret_key import MIN_SECRET_KEY_CHARACTERS
-from nano_banana_lab.main.setting_rules import is_weak
+from nano_banana_lab.main.secret_key import MIN_SECRET_KEY_CHARACTERS, is_weak
 from nano_banana_lab.main.settings import Settings
 
 logger = logging.getLogger(__name__)
