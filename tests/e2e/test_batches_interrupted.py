@@ -66,6 +66,24 @@ async def test_a_stream_whose_rest_died_with_the_process_still_comes_to_its_end(
     assert [told[1:] for told in rest] == [end[1:]]
 
 
+async def test_a_worker_that_is_stopped_says_what_its_grace_time_did_not_suffice_for(
+    folder: Path, redis_server: RedisServer, s3_server: S3Server, gemini: GeminiDouble, gemini_settings: dict[str, str]
+) -> None:
+    settings = ServiceStores(redis_server, s3_server, "batch-cut-off").settings | gemini_settings | TRIAL
+    with ExitStack() as processes:
+        lab = processes.enter_context(running_lab(folder / "taker", **settings, WORKER_IN_PROCESS="false"))
+        short = {"SHUTDOWN_GRACE_SECONDS": "0.2"}
+        worker = processes.enter_context(running_worker(folder / "stopped", concurrency=1, **settings, **short))
+        async with visiting(lab) as client:
+            task_id = await submitted(client, HELD)
+            await gemini.until(lambda requests: len(requests) == 1)
+            code = await asyncio.to_thread(worker.stop)
+            done = await finished(client, task_id)
+
+    assert (code, done["items"][0]["status"]) == (0, "interrupted")
+    assert "generations cut off" in worker.log()
+
+
 async def test_a_single_process_goes_on_after_it_was_killed(
     tmp_path: Path, gemini: GeminiDouble, gemini_settings: dict[str, str]
 ) -> None:

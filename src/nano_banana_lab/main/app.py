@@ -1,7 +1,5 @@
 """The application: every route, wired to the adapters that the settings choose."""
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -39,13 +37,10 @@ from nano_banana_lab.http.task_events import TaskEventsController
 from nano_banana_lab.http.task_pictures import TaskPicturesController
 from nano_banana_lab.http.tasks import TasksController
 from nano_banana_lab.http.uploads import UploadsController
-from nano_banana_lab.main.chores import do_chores
 from nano_banana_lab.main.container import make_container
 from nano_banana_lab.main.setting_warnings import log_warnings
 from nano_banana_lab.main.settings import Settings
-from nano_banana_lab.main.work import work
-
-logger = logging.getLogger(__name__)
+from nano_banana_lab.main.work import busy
 
 EXPOSED_HEADERS = [
     "X-Request-ID",
@@ -119,24 +114,21 @@ def _cors(settings: Settings) -> CORSConfig | None:
 
 
 def _lifespan(container: AsyncContainer, settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    at_once = settings.max_concurrent_generations if settings.worker_in_process else None
+
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        await container.get(ServiceInfo)  # its uptime begins now
         log_warnings(settings)
-        # Reading tokens takes a library whose import would hold up the first request.
-        await container.get(IdentifyOwner)
-        activities = [asyncio.create_task(do_chores(container))]
-        if settings.worker_in_process:
-            activities.append(asyncio.create_task(work(container, concurrency=settings.max_concurrent_generations)))
-        try:
-            yield
-        finally:
-            paid_calls = await container.get(PaidCalls)
-            paid_calls.close()
-            await paid_calls.finish(settings.shutdown_grace_seconds)
-            for activity in activities:
-                activity.cancel()
-            await asyncio.gather(*activities, return_exceptions=True)
-            await container.close()
+        async with container:
+            await container.get(ServiceInfo)  # its uptime begins now
+            # Reading tokens takes a library whose import would hold up the first request.
+            await container.get(IdentifyOwner)
+            async with busy(container, concurrency=at_once):
+                try:
+                    yield
+                finally:
+                    paid_calls = await container.get(PaidCalls)
+                    paid_calls.close()
+                    await paid_calls.finish(settings.shutdown_grace_seconds)
 
     return lifespan

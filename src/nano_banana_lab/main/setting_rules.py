@@ -119,6 +119,19 @@ def _about_models(settings: Settings) -> Iterator[str]:
         yield "IMAGE_MODELS_FILE: cannot be read as changes to the table in nano_banana_lab/adapters/gemini/models.toml"
 
 
+def _is_readable(models_file: Path) -> bool:
+    try:
+        read_models(models_file)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _about_the_language(settings: Settings) -> Iterator[str]:
+    if settings.default_language not in catalogues():
+        yield f"DEFAULT_LANGUAGE: expected one of {', '.join(sorted(catalogues()))}"
+
+
 def _about_sign_in(settings: Settings) -> Iterator[str]:
     for name in ("github_url", "github_api_url"):
         if not _is_web_address(getattr(settings, name)):
@@ -136,16 +149,3 @@ def _about_sign_in(settings: Settings) -> Iterator[str]:
 def _is_web_address(text: str) -> bool:
     address = parse_address(text)
     return address is not None and address.origin.startswith(("http:", "https:")) and "?" not in address.rest
-
-
-def _about_the_language(settings: Settings) -> Iterator[str]:
-    if settings.default_language not in catalogues():
-        yield f"DEFAULT_LANGUAGE: expected one of {', '.join(sorted(catalogues()))}"
-
-
-def _is_readable(models_file: Path) -> bool:
-    try:
-        read_models(models_file)
-    except (OSError, ValueError):
-        return False
-    return True

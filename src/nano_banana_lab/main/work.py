@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from dishka import AsyncContainer
 
@@ -29,28 +31,47 @@ async def work(container: AsyncContainer, *, concurrency: int) -> None:
         await asyncio.wait((working, stopping))
 
 
+@asynccontextmanager
+async def busy(container: AsyncContainer, *, concurrency: int | None) -> AsyncIterator[None]:
+    """Do the chores meanwhile, and unless `concurrency` is None, `work`; at the end what is not finished is cut off."""
+    activities = [asyncio.create_task(do_chores(container))]
+    if concurrency is not None:
+        activities.append(asyncio.create_task(work(container, concurrency=concurrency)))
+    try:
+        yield
+    finally:
+        for activity in activities:
+            activity.cancel()
+        await asyncio.gather(*activities, return_exceptions=True)
+
+
 async def serve_tasks(container: AsyncContainer, *, concurrency: int, grace_seconds: float) -> int:
     """Work until SIGTERM or SIGINT; what has begun is finished within `grace_seconds`, and at a second signal at once."""
-    paid_calls, loop, hurry = await container.get(PaidCalls), asyncio.get_running_loop(), asyncio.Event()
+    paid_calls, hurry = await container.get(PaidCalls), asyncio.Event()
 
     def stop() -> None:
         (hurry.set if paid_calls.closed else paid_calls.close)()
 
-    log_warnings(await container.get(Settings))
     for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop)
-    chores = asyncio.create_task(do_chores(container))
-    working = asyncio.create_task(work(container, concurrency=concurrency))
-    logger.info("working", extra={"concurrency": concurrency})
-    await paid_calls.closing.wait()
-    logger.info("shutting down", extra={"generations": paid_calls.running, "grace_seconds": grace_seconds})
-    finishing = asyncio.create_task(paid_calls.finish(grace_seconds))
-    hurrying = asyncio.create_task(hurry.wait())
-    await asyncio.wait((finishing, hurrying), return_when=asyncio.FIRST_COMPLETED)
-    cut_off = await paid_calls.finish(0)
-    for task in (chores, working, finishing, hurrying):
-        task.cancel()
-    await asyncio.gather(chores, working, finishing, hurrying, return_exceptions=True)
+        asyncio.get_running_loop().add_signal_handler(each, stop)
+    log_warnings(await container.get(Settings))
+    async with busy(container, concurrency=concurrency):
+        logger.info("working", extra={"concurrency": concurrency})
+        await paid_calls.closing.wait()
+        logger.info("shutting down", extra={"generations": paid_calls.running, "grace_seconds": grace_seconds})
+        cut_off = await _finish(paid_calls, grace_seconds, hurry)
     if cut_off:
         logger.warning("generations cut off", extra={"generations": cut_off})
     return 0
+
+
+async def _finish(paid_calls: PaidCalls, grace_seconds: float, hurry: asyncio.Event) -> int:
+    """As `PaidCalls.finish`, but without any more grace once there is a `hurry`."""
+    finishing = asyncio.create_task(paid_calls.finish(grace_seconds))
+    hurrying = asyncio.create_task(hurry.wait())
+    await asyncio.wait((finishing, hurrying), return_when=asyncio.FIRST_COMPLETED)
+    hurrying.cancel()
+    if finishing.done():
+        return finishing.result()
+    finishing.cancel()
+    return await paid_calls.finish(0)
