@@ -20,10 +20,9 @@ from nano_banana_lab.core.generation.ports import (
     GenerationError,
     InvalidApiKey,
     NoApiKey,
-    UpstreamFailed,
     UpstreamRateLimited,
 )
-from nano_banana_lab.core.prompts.ports import PromptWriter
+from nano_banana_lab.core.prompts.ports import PromptWriter, UnusableAnswer
 from nano_banana_lab.core.prompts.prompt import (
     CATEGORIES,
     ENGLISH,
@@ -189,7 +188,7 @@ class PromptWriterContract:
         self.answer_with(writer, outcome)
 
         raised = await failure(act(writer))
-        assert UpstreamFailed is type(raised)
+        assert UnusableAnswer is type(raised)
         assert raised.details == {"reason": "unusable_answer"}
         assert self.calls(writer) == 1
 
@@ -198,7 +197,7 @@ class PromptWriterContract:
         self.answer_with(writer, outcome)
 
         raised = await failure(enhance(writer))
-        assert UpstreamFailed is type(raised)
+        assert UnusableAnswer is type(raised)
         assert raised.details == {"reason": "unusable_answer"}
 
     async def test_the_prompt_itself_is_not_a_variation_of_it(self, writer):

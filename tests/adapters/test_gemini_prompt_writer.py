@@ -26,7 +26,7 @@ from nano_banana_lab.core.generation.ports import (
     UpstreamTimeout,
 )
 from nano_banana_lab.core.prompts.accept_answer import accept_drafts, accept_texts
-from nano_banana_lab.core.prompts.ports import PromptDraft
+from nano_banana_lab.core.prompts.ports import PromptDraft, UnusableAnswer
 from nano_banana_lab.core.prompts.prompt import ENGLISH, Language, VariationKind
 from nano_banana_lab.core.shared.secrets import ApiKey
 from nano_banana_lab.testing.gemini import GeminiDouble, running_gemini
@@ -192,7 +192,7 @@ UNUSABLE = [
 async def test_what_is_no_use_is_one_paid_call_and_one_error(writer, double, act, marker, language):
     raised = await failure(act(writer, marker, language=language))
 
-    assert UpstreamFailed is type(raised)
+    assert UnusableAnswer is type(raised)
     assert raised.details == {"reason": "unusable_answer"}
     assert (raised.__cause__, raised.__context__) == (None, None)
     assert len(double.requests) == 1

@@ -53,8 +53,10 @@ async def test_enhance_and_vary(service: Any) -> None:
 @pytest.mark.parametrize("texts", [[], ["one"], ["same"] * 10, [" "] * 10, ["x" * 2001] * 10])
 async def test_what_is_no_use_is_502_and_nothing_is_kept(service: Any, is_problem: Any, texts: list[str]) -> None:
     service.writer.then(texts)
-    is_problem(await service.client.post(GENERATE, json={"category": "food"}), 502, "upstream_error")
+    response = await service.client.post(GENERATE, json={"category": "food"})
 
+    is_problem(response, 502, "upstream_error")
+    assert response.json()["detail"].startswith("The model did not write what was asked for")
     assert await kept(service.client) == []
 
 

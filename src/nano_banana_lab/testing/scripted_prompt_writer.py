@@ -41,7 +41,7 @@ class ScriptedPromptWriter:
 
     What it writes is in the language asked for (in English unless that is Chinese), says what was asked for,
     and no two prompts of one writer are alike. Texts of the script that are not what was asked for end as they would
-    with a real model: in `UpstreamFailed`.
+    with a real model: in `UnusableAnswer`.
 
     `requests` are those seen so far, in order. Without an `api_key` only callers who bring their own are served.
     """

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from nano_banana_lab.adapters.gemini.envelope import Answer, announce_retirement, answer_in, block_in, parts_of
-from nano_banana_lab.core.prompts.accept_answer import unusable_answer
-from nano_banana_lab.core.prompts.ports import PromptDraft
+from nano_banana_lab.core.prompts.ports import PromptDraft, UnusableAnswer
 
 _log = logging.getLogger(__name__)
 
@@ -66,18 +65,18 @@ def schema_of_texts(count: int) -> Schema:
 def read_words(body: bytes | bytearray, form: type[T], *, model: str) -> T:
     """What the body of a 200 says, in this form.
 
-    Raises `ContentBlocked` when a filter said no, and `UpstreamFailed` with the reason `unusable_answer` for all else.
+    Raises `ContentBlocked` when a filter said no, and `UnusableAnswer` for all else.
     """
     answer = answer_in(body)
     if answer is None:
-        raise unusable_answer()
+        raise UnusableAnswer
     announce_retirement(model, answer.model_status)
     if blocked := block_in(answer):
         raise blocked
     found = _decoded(_words(answer), form)
     if found is None or answer.candidate.finish_reason != "STOP":
         _log.warning("%s wrote no usable answer (finish reason %.40s).", model, answer.candidate.finish_reason)
-        raise unusable_answer()
+        raise UnusableAnswer
     return found
 
 

@@ -17,8 +17,8 @@ from nano_banana_lab.adapters.gemini.prompt_forms import (
     schema_of_texts,
 )
 from nano_banana_lab.adapters.gemini.question import Question
-from nano_banana_lab.core.prompts.accept_answer import accept_drafts, accept_texts, unusable_answer
-from nano_banana_lab.core.prompts.ports import PromptDraft
+from nano_banana_lab.core.prompts.accept_answer import accept_drafts, accept_texts
+from nano_banana_lab.core.prompts.ports import PromptDraft, UnusableAnswer
 from nano_banana_lab.core.prompts.prompt import Language, VariationKind
 from nano_banana_lab.core.shared.secrets import ApiKey
 
@@ -104,5 +104,5 @@ class GeminiPromptWriter:
 
 def _insist_on_language(told: Instructions, texts: list[str]) -> list[str]:
     if not all(map(told.is_written_in, texts)):
-        raise unusable_answer()
+        raise UnusableAnswer
     return texts

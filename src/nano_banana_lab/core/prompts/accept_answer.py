@@ -6,8 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from nano_banana_lab.core.generation.ports import UpstreamFailed
-from nano_banana_lab.core.prompts.ports import PromptDraft
+from nano_banana_lab.core.prompts.ports import PromptDraft, UnusableAnswer
 from nano_banana_lab.core.prompts.prompt import (
     MAX_DESCRIPTION_CHARACTERS,
     MAX_TAG_CHARACTERS,
@@ -21,7 +20,7 @@ T = TypeVar("T")
 def accept_drafts(drafts: Iterable[PromptDraft], count: int) -> list[PromptDraft]:
     """The first `count` that differ, white space around them removed, descriptions and tags cut to their limits.
 
-    Raises `UpstreamFailed` with the reason `unusable_answer` as `accept_texts` does.
+    Raises `UnusableAnswer` as `accept_texts` does.
     """
     tidied = (msgspec.structs.replace(draft, text=draft.text.strip()) for draft in drafts)
     kept = _exactly(count, _distinct((draft.text, draft) for draft in tidied))
@@ -32,21 +31,16 @@ def accept_texts(texts: Iterable[str], count: int, *, unlike: str) -> list[str]:
     """The first `count` that differ from each other and from `unlike`, white space around them removed.
 
     Upper and lower case and white space make no difference.
-    Raises `UpstreamFailed` with the reason `unusable_answer` when there are fewer,
+    Raises `UnusableAnswer` when there are fewer,
     or when a blank one or one of more than 2000 characters comes before there are enough.
     """
     return _exactly(count, _distinct(((text, text) for text in map(str.strip, texts)), unlike))
 
 
-def unusable_answer() -> UpstreamFailed:
-    """An answer came, and was not what was asked for."""
-    return UpstreamFailed(reason="unusable_answer")
-
-
 def _exactly(count: int, found: Iterator[T]) -> list[T]:
     kept = list(islice(found, count))
     if len(kept) < count:
-        raise unusable_answer()
+        raise UnusableAnswer
     return kept
 
 
@@ -54,7 +48,7 @@ def _distinct(pairs: Iterable[tuple[str, T]], *seen_before: str) -> Iterator[T]:
     seen = {_alike(text) for text in seen_before}
     for text, item in pairs:
         if not _says_something(text) or len(text) > MAX_TEXT_CHARACTERS:
-            raise unusable_answer()
+            raise UnusableAnswer
         if _alike(text) not in seen:
             seen.add(_alike(text))
             yield item

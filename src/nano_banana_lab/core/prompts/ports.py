@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from nano_banana_lab.core.generation.ports import UpstreamFailed
 from nano_banana_lab.core.prompts.prompt import Category, Language, LibraryPrompt, VariationKind
 from nano_banana_lab.core.shared.secrets import ApiKey
 
@@ -34,13 +35,22 @@ class PromptDraft(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
+class UnusableAnswer(UpstreamFailed):
+    """The model answered, and did not write what it was asked for."""
+
+    sentence = "The model did not write what was asked for; please try again."
+
+    def __init__(self) -> None:
+        super().__init__(reason="unusable_answer")
+
+
 class PromptWriter(Protocol):
     """A model that writes prompts for pictures.
 
     With an `api_key` a call is paid by that key instead of the lab's own. `language` is the one it writes in.
     MUST be safe to call from any number of tasks at once; keys of different calls MUST NOT mix.
     MUST raise exactly one `GenerationError` for every answer that is not what was asked for, complete and distinct:
-    `NoApiKey` when there is no key to pay with, `UpstreamFailed` with the reason `unusable_answer` for too few prompts,
+    `NoApiKey` when there is no key to pay with, `UnusableAnswer` for too few prompts,
     blank, repeated or overlong ones, or anything that is not in the form agreed upon. Nothing is ever made up here.
     MUST NOT put a key, or the body of an upstream answer, into an error.
     When the calling task is cancelled the call ends at once.
