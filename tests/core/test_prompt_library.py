@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
 from nano_banana_lab.adapters.toml.starter_library import TomlStarterLibrary
 from nano_banana_lab.core.prompts.library import Library, LibraryQuery
 from nano_banana_lab.core.prompts.own_prompts import OwnPrompts
@@ -17,6 +18,19 @@ ALICE, BOB = OwnerId("alice"), OwnerId("bob")
 STARTER = TomlStarterLibrary()
 BUILT_IN = len(STARTER.prompts(Language("en")))
 HARBOUR = PromptDraft(text=" a quiet Harbour ", description="Boats at dawn", tags=("sea", " sea ", "", "fog"))
+
+
+class DeletesAfterReading(MemoryKeyValueStore):
+    """Somebody deletes a prompt between the reading of it and what is done then."""
+
+    prompts: OwnPrompts | None = None
+
+    async def get(self, key: str) -> bytes | None:
+        value = await super().get(key)
+        if value is not None and self.prompts is not None:
+            prompts, self.prompts = self.prompts, None
+            await prompts.delete(ALICE, key.rpartition("/")[2])
+        return value
 
 
 @pytest.fixture
@@ -119,6 +133,19 @@ async def test_each_toggle_of_many_at_once_counts(own: OwnPrompts) -> None:
     assert await own.library.favorites(ALICE) == {mine.id}
 
 
+async def test_what_is_deleted_meanwhile_does_not_become_a_favourite(open_lab: Any) -> None:
+    lab = open_lab()
+    key_values = DeletesAfterReading(lab.clock)
+    library = Library(starter=STARTER, key_values=key_values)
+    own = OwnPrompts(library=library, key_values=key_values, clock=lab.clock)
+    [mine] = await added(own, "mine")
+    key_values.prompts = own
+
+    with pytest.raises(PromptNotFound):
+        await own.toggle_favorite(ALICE, mine.id)
+    assert await library.favorites(ALICE) == frozenset()
+
+
 async def test_a_deleted_prompt_is_gone_from_everywhere(own: OwnPrompts) -> None:
     [mine] = await added(own, "mine")
     await own.toggle_favorite(ALICE, mine.id)
@@ -147,6 +174,8 @@ async def test_what_is_not_there_is_not_found(own: OwnPrompts, missing: str) -> 
         ({"text": "x" * 2001}, {}, "text"),
         ({"text": "\ud800"}, {}, "text"),
         ({"description": "x" * 501}, {}, "description"),
+        ({"description": "\ud800"}, {}, "description"),
+        ({"tags": ("fine", "\udfff")}, {}, "tags.1"),
         ({"tags": tuple(map(str, range(21)))}, {}, "tags"),
         ({"tags": ("fine", "x" * 51)}, {}, "tags.1"),
         ({}, {"category": "cats"}, "category"),

@@ -97,6 +97,7 @@ async def test_without_a_key_nobody_writes_and_with_ones_own_it_pays(
         (GENERATE, {"category": "food", "style": "x" * 201}, ("style", "too_long")),
         (ENHANCE, {"prompt": " "}, ("prompt", "blank")),
         (ENHANCE, {"prompt": "a cat", "language": "tlh"}, ("language", "unknown_choice")),
+        (ENHANCE, {"prompt": "a cat", "language": ""}, ("language", "unknown_choice")),
         (VARIATIONS, {"prompt": "x" * 2001}, ("prompt", "too_long")),
         (VARIATIONS, {"prompt": "a cat", "count": 11}, ("count", "too_large")),
         (VARIATIONS, {"prompt": "a cat", "kind": "size"}, ("kind", "unknown_choice")),

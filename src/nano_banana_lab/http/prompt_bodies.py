@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 
+from nano_banana_lab.core.prompts.library import LibraryPage
 from nano_banana_lab.core.prompts.prompt import (
     CATEGORIES,
     CUSTOM,
@@ -82,6 +83,15 @@ class LibraryBody(msgspec.Struct, kw_only=True):
     prompts: list[PromptBody]
     total: int
     categories: list[CategoryBody]
+
+    @classmethod
+    def of(cls, page: LibraryPage, categories: Sequence[Category]) -> Self:
+        """The page, and these categories with what is in them."""
+        return cls(
+            prompts=PromptBody.all_of(page.prompts, page.favorites),
+            total=page.total,
+            categories=CategoryBody.all_of(categories, page.counts),
+        )
 
 
 class NewPromptBody(msgspec.Struct, kw_only=True):

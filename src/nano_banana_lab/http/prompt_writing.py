@@ -3,6 +3,7 @@
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 
 from nano_banana_lab.core.generation.prompt import checked_prompt
@@ -42,59 +43,58 @@ WRITING_PROBLEMS = (
 """What can go wrong whenever a prompt is written."""
 
 
+def writing(path: str, *, summary: str, responses: dict[int, ResponseSpec]) -> post:
+    """A route that has a model write; a repeat with the same `Idempotency-Key` is not paid twice."""
+    return post(
+        path,
+        status_code=200,
+        middleware=[Idempotency()],
+        operation_class=IdempotentOperation,
+        summary=summary,
+        responses=responses | problems(*WRITING_PROBLEMS),
+    )
+
+
 class PromptWritingController(Controller):
     """Prompts that somebody writes for you."""
 
     path = "/api/prompts"
     tags = ("Prompts",)
 
-    @post(
+    @writing(
         "/generate",
-        status_code=200,
-        middleware=[Idempotency()],
-        operation_class=IdempotentOperation,
         summary="Have prompts written",
-        responses=answer(WrittenPromptsBody, "The prompts, kept in your library", examples.PROMPTS_WRITTEN)
-        | problems(*WRITING_PROBLEMS),
+        responses=answer(WrittenPromptsBody, "The prompts, kept in your library", examples.PROMPTS_WRITTEN),
     )
     async def generate(
         self, data: JSONBody[GeneratePromptsBody], caller: NamedDependency[Caller], write: FromDishka[WritePrompts]
     ) -> WrittenPromptsBody:
         """Takes some seconds. Exactly as many as asked for, no two alike; when the model does not manage that, it is 502."""
-        style = data.style.strip() if data.style else None
         prompts = await write(
-            caller, category=data.category, style=style or None, count=data.count, language=Language(data.language)
+            caller, category=data.category, style=data.style, count=data.count, language=Language(data.language)
         )
         return WrittenPromptsBody(prompts=PromptBody.all_of(prompts), count=len(prompts), category=data.category)
 
-    @post(
+    @writing(
         "/enhance",
-        status_code=200,
-        middleware=[Idempotency()],
-        operation_class=IdempotentOperation,
         summary="Have a prompt told better",
-        responses=answer(EnhancedBody, "The prompt, told better", examples.PROMPT_ENHANCED)
-        | problems(*WRITING_PROBLEMS),
+        responses=answer(EnhancedBody, "The prompt, told better", examples.PROMPT_ENHANCED),
     )
     async def enhance(
         self, data: JSONBody[EnhanceBody], caller: NamedDependency[Caller], write: FromDishka[WritePrompts]
     ) -> EnhancedBody:
         """The same picture in more words; not kept."""
         original = checked_prompt(data.prompt)
-        language = Language(data.language) if data.language else None
+        language = None if data.language is None else Language(data.language)
         return EnhancedBody(prompt=await write.enhance(caller, original, language=language), original=original)
 
-    @post(
+    @writing(
         "/variations",
-        status_code=200,
-        middleware=[Idempotency()],
-        operation_class=IdempotentOperation,
         summary="Have a prompt varied",
-        responses=answer(VariedBody, "Other pictures of the same idea", examples.PROMPTS_VARIED)
-        | problems(*WRITING_PROBLEMS),
+        responses=answer(VariedBody, "Other pictures of the same idea", examples.PROMPTS_VARIED),
     )
     async def variations(
         self, data: JSONBody[VariationsBody], caller: NamedDependency[Caller], write: FromDishka[WritePrompts]
     ) -> VariedBody:
         """They differ in style, mood or composition; not kept."""
-        return VariedBody(prompts=list(await write.vary(caller, data.prompt, count=data.count, kind=data.kind)))
+        return VariedBody(prompts=await write.vary(caller, data.prompt, count=data.count, kind=data.kind))

@@ -74,12 +74,7 @@ class PromptsController(Controller):
             limit=limit,
             offset=offset,
         )
-        page = await library(query)
-        return LibraryBody(
-            prompts=PromptBody.all_of(page.prompts, page.favorites),
-            total=page.total,
-            categories=CategoryBody.all_of(library.categories(spoken), page.counts),
-        )
+        return LibraryBody.of(await library(query), library.categories(spoken))
 
     @get(
         "/categories",

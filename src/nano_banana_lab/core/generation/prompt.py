@@ -10,8 +10,14 @@ def checked_prompt(text: str, *, field: str = "prompt") -> str:
     prompt = text.strip()
     if not prompt:
         raise ValidationFailed.of(field, "blank")
-    if not prompt.isprintable() and any("\ud800" <= character <= "\udfff" for character in prompt):
+    return checked_text(prompt, field=field, most=MAX_PROMPT_CHARACTERS)
+
+
+def checked_text(text: str, *, field: str, most: int) -> str:
+    """Likewise, for a text that may be empty and has at most `most` characters."""
+    text = text.strip()
+    if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValidationFailed.of(field, "not_unicode")
-    if len(prompt) > MAX_PROMPT_CHARACTERS:
-        raise ValidationFailed.of(field, "too_long", most=MAX_PROMPT_CHARACTERS)
-    return prompt
+    if len(text) > most:
+        raise ValidationFailed.of(field, "too_long", most=most)
+    return text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from nano_banana_lab.core.generation.prompt import checked_prompt
+from nano_banana_lab.core.generation.prompt import checked_prompt, checked_text
 from nano_banana_lab.core.prompts.keys import favorite_key, favorites_index, own_index, prompt_key
 from nano_banana_lab.core.prompts.library import Library
 from nano_banana_lab.core.prompts.ports import PromptDraft
@@ -85,32 +85,41 @@ class OwnPrompts:
 
     async def toggle_favorite(self, owner: OwnerId, id: str) -> bool:
         """Make it a favourite, or not one any more; says which. Of two at once, each counts. Raises `PromptNotFound`."""
-        await self.library.one(owner, id)
         mark = Put(key=favorite_key(owner, id), value=MARK, if_absent=True)
         listed = IndexPut(index=favorites_index(owner), member=id, score=milliseconds(self.clock.now()))
         while True:
+            there = await self._there(owner, id)
             try:
-                await self.key_values.commit(mark, listed)
+                await self.key_values.commit(mark, listed, *there)
             except CommitRefused:
                 try:
                     await self.key_values.commit(*_forgetting(owner, id, if_present=True))
-                except CommitRefused:
+                except CommitRefused:  # somebody was quicker
                     continue
                 return False
             return True
 
+    async def _there(self, owner: OwnerId, id: str) -> list[Operation]:
+        """What is refused once the prompt is gone; nothing for one that ships with the lab. Raises `PromptNotFound`."""
+        if (await self.library.one(owner, id)).built_in:
+            return []
+        kept = await self.key_values.get(prompt_key(owner, id))
+        if kept is None:
+            raise PromptNotFound
+        return [Put(key=prompt_key(owner, id), value=kept, if_equals=kept)]
+
 
 def _checked(draft: PromptDraft) -> PromptDraft:
-    text, description = checked_prompt(draft.text, field="text"), draft.description.strip()
-    if len(description) > MAX_DESCRIPTION_CHARACTERS:
-        raise ValidationFailed.of("description", "too_long", most=MAX_DESCRIPTION_CHARACTERS)
-    tags = tuple(dict.fromkeys(filter(None, (tag.strip() for tag in draft.tags))))
+    tags = tuple(dict.fromkeys(filter(None, map(str.strip, draft.tags))))
     if len(tags) > MAX_TAGS:
         raise ValidationFailed.of("tags", "too_many", most=MAX_TAGS)
     for number, tag in enumerate(tags):
-        if len(tag) > MAX_TAG_CHARACTERS:
-            raise ValidationFailed.of(f"tags.{number}", "too_long", most=MAX_TAG_CHARACTERS)
-    return PromptDraft(text=text, description=description, tags=tags)
+        checked_text(tag, field=f"tags.{number}", most=MAX_TAG_CHARACTERS)
+    return PromptDraft(
+        text=checked_prompt(draft.text, field="text"),
+        description=checked_text(draft.description, field="description", most=MAX_DESCRIPTION_CHARACTERS),
+        tags=tags,
+    )
 
 
 def _keeping(owner: OwnerId, prompt: LibraryPrompt) -> list[Operation]:

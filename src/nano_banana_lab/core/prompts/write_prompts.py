@@ -1,19 +1,18 @@
 """Have prompts written."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from nano_banana_lab.core.generation.admission import Admission
 from nano_banana_lab.core.generation.paid_calls import PaidCalls, ShuttingDown
-from nano_banana_lab.core.generation.prompt import checked_prompt
+from nano_banana_lab.core.generation.prompt import checked_prompt, checked_text
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.prompts.library import Library
 from nano_banana_lab.core.prompts.own_prompts import OwnPrompts
 from nano_banana_lab.core.prompts.ports import PromptWriter
 from nano_banana_lab.core.prompts.prompt import ENGLISH, Language, LibraryPrompt, VariationKind
 from nano_banana_lab.core.quota.trial import Trial
-from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.core.storage.insist import insist
 from nano_banana_lab.core.storage.store_watch import StoreWatch
 
@@ -43,14 +42,13 @@ class WritePrompts:
         `Overloaded`, `ShuttingDown`, `StoreUnavailable`, and what `PromptWriter` raises; then nothing is kept.
         """
         self.library.check(language, category)
-        if style is not None and len(style) > MAX_STYLE_CHARACTERS:
-            raise ValidationFailed.of("style", "too_long", most=MAX_STYLE_CHARACTERS)
+        style = checked_text(style or "", field="style", most=MAX_STYLE_CHARACTERS)
 
         async def write_and_keep() -> list[LibraryPrompt]:
             drafts = await self.writer.write(
-                category=category, style=style, count=count, language=language, api_key=caller.api_key
+                category=category, style=style or None, count=count, language=language, api_key=caller.api_key
             )
-            kept = self.own.prepared(drafts, category=category, style=style or "", language=language)
+            kept = self.own.prepared(drafts, category=category, style=style, language=language)
             await insist(lambda: self.own.keep(caller.owner, kept))
             return kept
 
@@ -62,7 +60,7 @@ class WritePrompts:
         spoken = self._language(prompt, language)
         return await self._paid(caller, lambda: self.writer.enhance(prompt, language=spoken, api_key=caller.api_key))
 
-    async def vary(self, caller: Caller, prompt: str, *, count: int, kind: VariationKind) -> Sequence[str]:
+    async def vary(self, caller: Caller, prompt: str, *, count: int, kind: VariationKind) -> list[str]:
         """Other pictures of the same idea, in the prompt's own language. Raises the same."""
         prompt = checked_prompt(prompt)
         spoken = self._language(prompt, None)
