@@ -22,6 +22,9 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "history": "List, show, save and delete what was made.",
         "reindex": "Rebuild the history from the stored pictures.",
     },
+    "Look for words": {
+        "prompts": "Find prompts and keep them, or have some written.",
+    },
     "Run the service": {
         "serve": "Serve the HTTP API.",
         "worker": "Make the pictures of batches and other tasks, on more machines.",

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from nano_banana_lab.core.generation.image_request import ImageSettings, Resolution, SafetyLevel
+from nano_banana_lab.core.prompts.prompt import ENGLISH
 from nano_banana_lab.core.shared.ids import ANONYMOUS, OwnerId
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -61,7 +62,11 @@ for_user: Decorator = click.option(
     callback=owner_id,
     metavar="ID",
     default=ANONYMOUS,
-    help="Whose pictures, by user_folder_id; by default anonymous, whose all are while nobody signs in.",
+    help="Whose they are, by user_folder_id; by default anonymous, whose all is while nobody signs in.",
+)
+
+in_language: Decorator = click.option(
+    "--language", metavar="TAG", default=ENGLISH, show_default=True, help="Prompts in this language, such as zh."
 )
 
 as_json: Decorator = click.option(

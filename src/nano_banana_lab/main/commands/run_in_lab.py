@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import msgspec
 
+from nano_banana_lab.core.generation.ports import NoApiKey
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.main.secret_key import NoSecretKey
 from nano_banana_lab.main.settings import LogLevel, Settings
@@ -20,6 +21,7 @@ EXIT_MISCONFIGURED = 2
 EXIT_INTERRUPTED = 130
 """What shells expect of a command that Ctrl-C ended."""
 
+NO_API_KEY = "There is no Google API key to pay with; set GOOGLE_API_KEY."
 FINISHING = "Finishing and keeping what is being paid for; press Ctrl-C again to give it up."
 PATIENCE_SECONDS = 3600
 """Longer than any picture takes: only a second Ctrl-C gives up one that is being paid for."""
@@ -39,7 +41,9 @@ def run_in_lab(settings: Settings, act: Act, *, chatty: bool = False) -> NoRetur
 
 
 def told(error: LabError) -> str:
-    """The error in one line, with the input that it is about."""
+    """The error in one line, with the input that it is about, and with what can be done about it here."""
+    if isinstance(error, NoApiKey):
+        return f"{error.code}: {NO_API_KEY}"
     about = error.details.get("field")
     return f"{error.code}: {error}" + (f" ({about})" if about else "")
 
