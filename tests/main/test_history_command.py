@@ -53,6 +53,13 @@ def test_a_prompt_is_shown_as_text_and_never_obeyed(run: Run) -> None:
     assert "\x1b" not in shown
 
 
+def test_list_cuts_long_prompts_and_nothing_else(run: Run) -> None:
+    made = json.loads(run("generate", "a long " + "story " * 100, "--json").stdout)["picture"]
+    shown = run("history", "list").stdout
+
+    assert all(whole in shown for whole in (made["id"], "basic", "1376x768", "Made (UTC)", "a long story"))
+
+
 def test_list_of_nothing_says_so(run: Run) -> None:
     assert run("history", "list").stdout == "There is nothing to list.\n"
     assert listed(run) == {"total": 0, "pictures": []}

@@ -47,6 +47,14 @@ def test_list_has_ones_own_first_then_what_ships(run: Run, harbour: dict[str, An
     assert f"1 of {page['total']} prompts" in shown
 
 
+def test_list_cuts_long_prompts_and_nothing_else(run: Run) -> None:
+    [first] = told(run, "list", "--limit", "1")["prompts"]
+    shown = run("prompts", "list", "--limit", "1").stdout
+
+    assert all(whole in shown for whole in (first["id"], first["category"], "Favourite", first["text"][:40]))
+    assert first["text"] not in shown
+
+
 def test_list_finds_by_category_words_language_and_user(run: Run, harbour: dict[str, Any]) -> None:
     run("prompts", "add", "我的猫", "--language", "zh")
     run("prompts", "add", "hers", "--user", ALICE)

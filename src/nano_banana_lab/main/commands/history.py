@@ -15,7 +15,16 @@ from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, read_blo
 from nano_banana_lab.main.commands.options import as_json, for_user
 from nano_banana_lab.main.commands.picture_files import check_folder, write_picture
 from nano_banana_lab.main.commands.run_in_lab import run_in_lab
-from nano_banana_lab.main.commands.shown import console, one_line, path_name, picture_data, plain, show_json, table
+from nano_banana_lab.main.commands.shown import (
+    add_text_column,
+    console,
+    one_line,
+    path_name,
+    picture_data,
+    plain,
+    show_json,
+    table,
+)
 from nano_banana_lab.main.settings import Settings
 
 
@@ -130,7 +139,7 @@ def _list(page: HistoryPage) -> None:
         click.echo("There is nothing to list.")
         return
     made = table("Made (UTC)", "Id", "Mode", "Size")
-    made.add_column("Prompt", overflow="ellipsis", no_wrap=True)
+    add_text_column(made, "Prompt")
     for each in page.pictures:
         size = f"{each.width}x{each.height}"
         made.add_row(f"{each.created_at:%Y-%m-%d %H:%M}", each.id, each.mode, size, one_line(each.prompt))

@@ -62,7 +62,7 @@ for_user: Decorator = click.option(
     callback=owner_id,
     metavar="ID",
     default=ANONYMOUS,
-    help="Whose they are, by user_folder_id; by default anonymous, whose all is while nobody signs in.",
+    help="For this user, by user_folder_id; by default for anonymous, whose all is while nobody signs in.",
 )
 
 in_language: Decorator = click.option(

@@ -14,7 +14,7 @@ from nano_banana_lab.main.commands.options import as_json, for_user, in_language
 from nano_banana_lab.main.commands.prompts_kept import add, counted, delete, favourite
 from nano_banana_lab.main.commands.prompts_written import enhance, generate, variations
 from nano_banana_lab.main.commands.run_in_lab import run_in_lab
-from nano_banana_lab.main.commands.shown import console, one_line, plain, show_json, table
+from nano_banana_lab.main.commands.shown import add_text_column, console, one_line, plain, show_json, table
 from nano_banana_lab.main.settings import Settings
 
 EXAMPLES = """Examples:
@@ -57,7 +57,10 @@ def list_prompts(
     owner: OwnerId,
     as_json: bool,
 ) -> None:
-    """List prompts: your own first, the newest first, then those that ship with the lab."""
+    """List prompts.
+
+    Your own come first, the newest first, then those that ship with the lab.
+    """
     query = LibraryQuery(
         owner=owner,
         language=language,
@@ -131,7 +134,7 @@ def _list(page: LibraryPage) -> None:
         click.echo("There is nothing to list.")
         return
     made = table("Id", "Category", "Favourite")
-    made.add_column("Prompt", overflow="ellipsis", no_wrap=True)
+    add_text_column(made, "Prompt")
     for each in page.prompts:
         made.add_row(each.id, each.category, "yes" if each.id in page.favorites else "", one_line(each.text))
     console().print(made)

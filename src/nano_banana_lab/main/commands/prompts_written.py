@@ -37,9 +37,9 @@ def generate(
     owner: OwnerId,
     as_json: bool,
 ) -> None:
-    """Have prompts of a CATEGORY written, no two alike, and keep them in the library.
+    """Have prompts of a CATEGORY written, and keep them.
 
-    The categories are those that `prompts categories` lists. It is as many prompts as asked for, or none.
+    No two are alike, and it is as many as asked for, or none. `prompts categories` lists the categories.
     """
 
     def show(written: list[LibraryPrompt]) -> None:
@@ -63,7 +63,10 @@ def generate(
 @as_json
 @click.pass_obj
 def enhance(settings: Settings, *, prompt: str, language: str | None, owner: OwnerId, as_json: bool) -> None:
-    """Have a PROMPT told better, with more to see; it is shown and not kept."""
+    """Have a PROMPT told better.
+
+    What is written is shown and not kept.
+    """
 
     def show(enhanced: str) -> None:
         if as_json:
@@ -89,7 +92,10 @@ def enhance(settings: Settings, *, prompt: str, language: str | None, owner: Own
 @as_json
 @click.pass_obj
 def variations(settings: Settings, *, prompt: str, kind: str, count: int, owner: OwnerId, as_json: bool) -> None:
-    """Have other pictures of the same idea as PROMPT described, one in a line; they are shown and not kept."""
+    """Have a PROMPT varied.
+
+    The variations are other pictures of the same idea. They are shown, each in a line, and not kept.
+    """
 
     def show(varied: list[str]) -> None:
         if as_json:

@@ -20,8 +20,8 @@ _OURS = ("owner", "schema")
 
 
 def show_json(document: Any) -> None:
-    """Print one document, for programs; what they need not know of the types is left out."""
-    click.echo(msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2).decode())
+    """Print one document in UTF-8, for programs; what they need not know of the types is left out."""
+    click.echo(msgspec.json.format(msgspec.json.encode(document, enc_hook=_as_text), indent=2))
 
 
 def picture_data(picture: Picture) -> dict[str, Any]:
@@ -66,6 +66,12 @@ def table(*words: str, numbers: tuple[str, ...] = ()) -> Table:
     return made
 
 
+def add_text_column(made: Table, name: str) -> None:
+    """A column for texts of any length, cut to the room that the others leave."""
+    made.expand = True
+    made.add_column(name, overflow="ellipsis", no_wrap=True, ratio=1)
+
+
 def passing_time() -> Progress:
     """That something is under way; on the terminal only, and never in what is piped on."""
     return _progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -75,6 +81,10 @@ def progress_bar() -> Progress:
     """How much of something is done, likewise."""
     words = TextColumn("{task.description}", markup=False)
     return _progress(SpinnerColumn(), words, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+
+
+def _as_text(value: object) -> str:
+    return path_name(value) if isinstance(value, Path) else str(value)
 
 
 def _progress(*columns: Any) -> Progress:
