@@ -1,5 +1,9 @@
 """The commands beside `serve`, as typed."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +97,46 @@ def test_generate_finds_out_before_paying_that_it_cannot_write(
     assert "no/such/folder" in outcome.stderr
     assert "Traceback" not in outcome.stderr
     assert gemini.requests == []
+
+
+@pytest.mark.parametrize("arguments", [("prompts", "categories"), ("chat",), ("generate", "a fox", "-o", "fox.png")])
+def test_closed_streams_are_empty_and_swallow_what_is_written(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    command = [str(Path(sys.executable).with_name("nano-banana-lab")), *arguments]
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    outcome = subprocess.run(closing, cwd=tmp_path, env={"PATH": os.environ["PATH"]}, check=False)
+
+    assert outcome.returncode == 0
+    assert (tmp_path / "fox.png").exists() == ("fox.png" in arguments)
+
+
+def test_what_nobody_reads_on_is_given_up_without_a_word(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("nano-banana-lab")), "prompts", "list", "--limit", "200"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    outcome = subprocess.run(
+        command, cwd=tmp_path, env={"PATH": os.environ["PATH"]}, stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+
+    assert (outcome.returncode, outcome.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_a_terminal_cannot_show_is_replaced_for_people_and_whole_for_programs(
+    tmp_path: Path, encoding: str
+) -> None:
+    arguments = ("prompts", "list", "--language", "zh", "--limit", "1")
+    shown = run_lab_command(*arguments, folder=tmp_path, PYTHONIOENCODING=encoding)
+    document = run_lab_command(*arguments, "--json", folder=tmp_path, PYTHONIOENCODING=encoding)
+
+    assert (shown.returncode, document.returncode) == (0, 0), shown.stderr + document.stderr
+    assert "??????" in shown.stdout
+    assert not json.loads(document.stdout)["prompts"][0]["text"].isascii()
+
+
+def test_a_file_whose_name_is_no_text_can_be_told_of(tmp_path: Path) -> None:
+    outcome = run_lab_command("generate", "a fox", "-o", "\udcff.png", "--json", folder=tmp_path)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert json.loads(outcome.stdout)["file"].endswith(".png")
+    assert [path.name for path in tmp_path.glob("*.png")] == ["\udcff.png"]

@@ -10,6 +10,7 @@ from typing import cast
 import click
 
 from nano_banana_lab.main.commands.run_in_lab import EXIT_MISCONFIGURED
+from nano_banana_lab.main.commands.standard_streams import reopen_closed_streams, replace_what_cannot_be_shown
 from nano_banana_lab.main.read_settings import SettingsError, read_settings
 
 COMMANDS: Mapping[str, Mapping[str, str]] = {
@@ -71,4 +72,6 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    reopen_closed_streams()
+    replace_what_cannot_be_shown()
     cli(prog_name="nano-banana-lab")
