@@ -189,9 +189,15 @@ def test_what_cannot_be_kept_is_named(own: OwnPrompts, draft: Any, about: Any, f
     assert [error.field for error in caught.value.errors] == [field]
 
 
-async def test_thousands_of_own_prompts_can_be_looked_through(own: OwnPrompts) -> None:
+async def test_thousands_of_own_prompts_can_be_looked_through(own: OwnPrompts, lab: Any) -> None:
     for start in range(0, 3000, 300):
+        lab.clock.advance(1)
         await added(own, *(f"number {number}" for number in range(start, start + 300)))
 
-    page = await own.library(LibraryQuery(owner=ALICE, search="number 2999"))
-    assert ([prompt.text for prompt in page.prompts], page.counts["custom"]) == (["number 2999"], 3000)
+    found = await own.library(LibraryQuery(owner=ALICE, search="number 2999"))
+    middle = await own.library(LibraryQuery(owner=ALICE, offset=1199, limit=2))
+    last = await own.library(LibraryQuery(owner=ALICE, offset=2999, limit=2))
+    assert ([prompt.text for prompt in found.prompts], found.counts["custom"]) == (["number 2999"], 3000)
+    assert [prompt.text for prompt in middle.prompts] == ["number 2099", "number 1500"]
+    assert [prompt.id for prompt in last.prompts][1] == STARTER.prompts(Language("en"))[0].id
+    assert (await own.library.counts(ALICE, Language("en")))["custom"] == 3000

@@ -1,6 +1,5 @@
 """The prompt library: look through it, keep prompts of your own, have some written."""
 
-from collections import Counter
 from typing import Annotated, Any
 
 from dishka.integrations.litestar import FromDishka
@@ -88,12 +87,12 @@ class PromptsController(Controller):
     ) -> list[CategoryBody]:
         """Needs no token; with one, your own prompts are counted too."""
         spoken = Language(language)
-        library.check(spoken)
         try:
-            visible = await library.visible(await owner_of(request), spoken)
+            owner = await owner_of(request)
         except AuthenticationFailed:
-            visible = list(library.starter.prompts(spoken))
-        return CategoryBody.all_of(library.categories(spoken), Counter(prompt.category for prompt in visible))
+            owner = None
+        counts = await library.counts(owner, spoken)
+        return CategoryBody.all_of(library.categories(spoken), counts)
 
     @post(
         status_code=200,

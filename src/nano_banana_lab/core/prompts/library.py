@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -50,16 +50,27 @@ class Library:
     async def __call__(self, query: LibraryQuery) -> LibraryPage:
         """A page of what matches. Raises `ValidationFailed` for an unknown language or category."""
         self.check(query.language, query.category)
-        visible = await self.visible(query.owner, query.language)
         favorites = await self.favorites(query.owner)
-        found = [prompt for prompt in visible if _matches(prompt, query, favorites)]
+        matches = _matching(query, favorites)
+        counts, found = Counter[str](), list[LibraryPrompt]()
+        async for prompts in self._visible(query.owner, query.language):
+            counts.update(prompt.category for prompt in prompts)
+            found += filter(matches, prompts)
         shown = tuple(found[query.offset : query.offset + query.limit])
         return LibraryPage(
             prompts=shown,
             total=len(found),
             favorites=favorites.intersection(prompt.id for prompt in shown),
-            counts=Counter(prompt.category for prompt in visible),
+            counts=counts,
         )
+
+    async def counts(self, owner: OwnerId | None, language: Language) -> Mapping[str, int]:
+        """How many prompts of each category an owner can see, or somebody unknown. Raises `ValidationFailed` likewise."""
+        self.check(language)
+        counts = Counter[str]()
+        async for prompts in self._visible(owner, language):
+            counts.update(prompt.category for prompt in prompts)
+        return counts
 
     def check(self, language: Language, category: str | None = None) -> None:
         """Raise `ValidationFailed` unless the library has this language, and this category when one is given."""
@@ -72,11 +83,6 @@ class Library:
     def categories(self, language: Language) -> Sequence[Category]:
         """All of them, named in that language, in their order."""
         return tuple(self.starter.categories(language).values())
-
-    async def visible(self, owner: OwnerId, language: Language) -> list[LibraryPrompt]:
-        """Everything in that language: the owner's own, the newest first, then what ships with the lab."""
-        own = [prompt for prompt in await self._own(owner) if prompt.language == language]
-        return [*own, *self.starter.prompts(language)]
 
     async def favorites(self, owner: OwnerId) -> frozenset[str]:
         """The ids of the owner's favourites."""
@@ -94,27 +100,36 @@ class Library:
                     return prompt
         raise PromptNotFound
 
-    async def _own(self, owner: OwnerId) -> list[LibraryPrompt]:
-        found = list[LibraryPrompt]()
-        async for page in pages(self.key_values, own_index(owner)):
-            kept = await self.key_values.get_many([prompt_key(owner, entry.member) for entry in page])
-            found += [_decoder.decode(value) for value in kept if value is not None]
-        return found[::-1]
+    async def _visible(self, owner: OwnerId | None, language: Language) -> AsyncIterator[Sequence[LibraryPrompt]]:
+        """Everything in that language: the owner's own, the newest first, then what ships with the lab.
+
+        Some at a time, so that whoever looks through thousands lets others have their turn in between.
+        """
+        if owner is not None:
+            async for page in pages(self.key_values, own_index(owner), newest_first=True):
+                kept = await self.key_values.get_many([prompt_key(owner, entry.member) for entry in page])
+                own = [_decoder.decode(value) for value in kept if value is not None]
+                yield [prompt for prompt in own if prompt.language == language]
+        yield self.starter.prompts(language)
 
 
 _decoder = msgspec.json.Decoder(LibraryPrompt)
 
 
-def _matches(prompt: LibraryPrompt, query: LibraryQuery, favorites: frozenset[str]) -> bool:
-    if query.category is not None and prompt.category != query.category:
-        return False
-    if query.favorites_only and prompt.id not in favorites:
-        return False
+def _matching(query: LibraryQuery, favorites: frozenset[str]) -> Callable[[LibraryPrompt], bool]:
     words = _folded(query.search).split()
-    if not words:
-        return True
-    told = _folded(" ".join((prompt.text, prompt.description, prompt.style, *prompt.tags)))
-    return all(word in told for word in words)
+
+    def matches(prompt: LibraryPrompt) -> bool:
+        if query.category is not None and prompt.category != query.category:
+            return False
+        if query.favorites_only and prompt.id not in favorites:
+            return False
+        if not words:
+            return True
+        told = _folded(" ".join((prompt.text, prompt.description, prompt.style, *prompt.tags)))
+        return all(word in told for word in words)
+
+    return matches
 
 
 def _folded(text: str) -> str:

@@ -207,9 +207,12 @@ async def read_blob(store: BlobStore, key: str) -> bytes:
     return b"".join([chunk async for chunk in await store.open(key)])
 
 
-async def pages(store: KeyValueStore, index: str) -> AsyncIterator[tuple[Entry, ...]]:
-    """The whole index in pages of up to 1000 entries, lowest score first; an entry that moves up meanwhile may come again."""
+async def pages(store: KeyValueStore, index: str, *, newest_first: bool = False) -> AsyncIterator[tuple[Entry, ...]]:
+    """The whole index in pages of up to 1000 entries, highest score first when `newest_first`, else lowest first.
+
+    An entry that is moved meanwhile to where the pages have yet to come comes again.
+    """
     after: Entry | None = None
-    while (page := await store.page(index, limit=MAX_AT_ONCE, newest_first=False, after=after)).entries:
+    while (page := await store.page(index, limit=MAX_AT_ONCE, newest_first=newest_first, after=after)).entries:
         yield page.entries
         after = page.entries[-1]

@@ -93,8 +93,8 @@ def list_categories(settings: Settings, *, language: Language, owner: OwnerId, a
 
     async def act(container: AsyncContainer) -> int:
         library = await container.get(Library)
-        page = await library(LibraryQuery(owner=owner, language=language, limit=1))
-        categories = CategoryBody.all_of(library.categories(language), page.counts)
+        counts = await library.counts(owner, language)
+        categories = CategoryBody.all_of(library.categories(language), counts)
         if as_json:
             show_json(categories)
         else:
