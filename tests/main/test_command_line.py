@@ -138,6 +138,16 @@ def test_a_command_is_called_what_the_list_calls_it(command: str) -> None:
     assert loaded.name == command
 
 
+def test_ctrl_c_while_a_command_is_loaded_ends_it_as_later(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nano_banana_lab.main.cli.import_module", pressed)
+    result = run("check")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "Interrupted.\n")
+
+
 def test_an_unknown_command_is_misuse(run: Run) -> None:
     assert run("paint").exit_code == 2
 

@@ -5,13 +5,16 @@ A command is a line in `COMMANDS` and a module of that name in `commands`, which
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import click
 
 from nano_banana_lab.main.commands.run_in_lab import EXIT_MISCONFIGURED
 from nano_banana_lab.main.commands.standard_streams import reopen_closed_streams, replace_what_cannot_be_shown
 from nano_banana_lab.main.read_settings import SettingsError, read_settings
+
+EXIT_INTERRUPTED = 130
+"""What shells expect of a command that Ctrl-C ended."""
 
 COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Make pictures": {
@@ -38,6 +41,14 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
 
 
 class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ctrl-C ends a command alike whether it is still being loaded or works already."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         return [name for commands in COMMANDS.values() for name in commands]
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
-EXIT_INTERRUPTED = 130
-"""What shells expect of a command that Ctrl-C ended."""
 
 NO_API_KEY = "There is no Google API key to pay with; set GOOGLE_API_KEY."
 FINISHING = "Finishing and keeping what is being paid for; press Ctrl-C again to give it up."
@@ -30,8 +28,9 @@ Act = Callable[["AsyncContainer"], Coroutine[Any, Any, int]]
 
 
 def run_in_lab(settings: Settings, act: Act, *, chatty: bool = False) -> NoReturn:
-    """Leave with what `act` returns, or with 1, 2 or 130.
+    """Leave with what `act` returns, or with 1 or 2.
 
+    Raises KeyboardInterrupt after Ctrl-C, and `click.Abort` when the user does not agree to something.
     Errors that a user can act on end in one line, not in a trace. Unless `chatty`, only warnings are logged.
     """
     from nano_banana_lab.main.logs import configure_logs  # noqa: PLC0415 - so that --help need not load it
@@ -51,9 +50,6 @@ def told(error: LabError) -> str:
 def _exit_code(settings: Settings, act: Act) -> int:
     try:
         return asyncio.run(_run(settings, act))
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        return EXIT_INTERRUPTED
     except LabError as error:
         click.echo(told(error), err=True)
     except NoSecretKey as error:
