@@ -139,6 +139,14 @@ def test_no_setting_of_ours_means_only_look_alikes_are_blanked() -> None:
     assert hide(None, "", {"event": f"key {LOOK_ALIKES[0]} and more"}) == {"event": f"key {HIDDEN} and more"}
 
 
+def test_what_only_begins_like_a_token_again_and_again_is_read_once() -> None:
+    """A path may be as long, and be logged; read anew at each beginning, this would take hours."""
+    beginnings = "eyJ" * 1_000_000
+
+    assert SecretFilter([])(None, "", {"path": beginnings}) == {"path": beginnings}
+    assert SecretFilter([])(None, "", {"path": beginnings + LOOK_ALIKES[-1]})["path"].endswith(f"eyJ{HIDDEN}")
+
+
 def test_a_secret_too_short_to_be_one_does_not_blank_every_word() -> None:
     assert SecretFilter(["a"])(None, "", {"event": "a banana"}) == {"event": "a banana"}
 

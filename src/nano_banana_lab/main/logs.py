@@ -15,7 +15,7 @@ _LOOKS_SECRET = re.compile(
     r"AIza[0-9A-Za-z_-]{30,}"  # Google API keys
     r"|AQ\.[0-9A-Za-z_.-]{20,}"  # and the newer form of them
     r"|gh[pousr]_[0-9A-Za-z]{20,}"  # GitHub tokens
-    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"  # JSON web tokens
+    r"|eyJ(?:(?!eyJ)[\w-]){10,}\.[\w-]{10,}\.[\w-]{10,}"  # JSON web tokens; looked at once, however often one begins
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user and password in an address
 )
 
