@@ -87,6 +87,7 @@ def serve(settings: Settings) -> None:
         port=settings.port,
         loop="auto",
         http=BoundedHeadProtocol,
+        ws="none",  # nothing here speaks WebSocket, and the library would log every header while debugging
         lifespan="on",
         log_config=None,
         access_log=False,
