@@ -27,6 +27,10 @@ class Stores(Protocol):
         """All bytes that are kept anywhere, named for a message, in raw form and as read."""
         ...
 
+    def spoil(self, name: str) -> None:
+        """Overwrite this value of the index with what is no record."""
+        ...
+
 
 class EmbeddedStores:
     """SQLite and files under DATA_DIR."""
@@ -54,6 +58,11 @@ class EmbeddedStores:
         files = {str(path): path.read_bytes() for path in self._folder.rglob("*") if path.is_file()}
         return files | {f"row {name}": f"{name} {value!r}".encode() for name, value in self.index().items()}
 
+    def spoil(self, name: str) -> None:
+        with contextlib.closing(sqlite3.connect(self._folder / "lab.sqlite3")) as database, database:
+            changed = database.execute("UPDATE value SET value = x'00' WHERE key = ?", (name.encode(),))
+        assert changed.rowcount == 1
+
 
 class ServiceStores:
     """Redis, emptied for us, and a new bucket behind S3's protocol."""
@@ -74,7 +83,7 @@ class ServiceStores:
         return {key: body for key, body, _ in self._objects()}
 
     def index(self) -> dict[str, Any]:
-        return {key.decode().split(":", 2)[2]: self._value(key) for key in self._redis.ask("KEYS", "*")}
+        return {key.decode().split(":", 2)[2]: self._value(key) for key in self._redis.ask("KEYS", "nbl:?:*")}
 
     def everything(self) -> dict[str, bytes]:
         found = {f"object {key}": f"{key} {about!r}".encode() + body for key, body, about in self._objects()}
@@ -82,6 +91,9 @@ class ServiceStores:
             found[f"key {key!r}"] = key + b" " + repr(self._value(key)).encode()
             found[f"dump of {key!r}"] = self._redis.ask("DUMP", key) or b""  # it may just have expired
         return found
+
+    def spoil(self, name: str) -> None:
+        assert self._redis.ask("SET", f"nbl:v:{name}", b"\0", "XX", "KEEPTTL")
 
     def _value(self, key: bytes) -> Any:
         reading = {

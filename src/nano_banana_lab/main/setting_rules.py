@@ -73,11 +73,13 @@ def _is_network(text: str) -> bool:
 def _leads_to_redis(address: str) -> bool:
     if not _REDIS_ADDRESS.fullmatch(address):
         return False
-    from nano_banana_lab.adapters.redis.connection import connect  # noqa: PLC0415  only a lab with Redis loads it
+    from redis.exceptions import RedisError  # noqa: PLC0415  only a lab with Redis loads it
+
+    from nano_banana_lab.adapters.redis.connection import connect  # noqa: PLC0415  likewise
 
     try:
         connect(address).connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's own gap
-    except (ValueError, TypeError):  # a port or an option that is none
+    except (ValueError, TypeError, RedisError):  # a port or an option that is none
         return False
     return True
 

@@ -74,6 +74,11 @@ class GitHubApp:
         endpoint = _ENDPOINTS.get((request.method, request.path.removeprefix("/api/v3")), "")
         await self._serve(endpoint, request, record, receive, send)
 
+    @property
+    def tokens(self) -> list[str]:
+        """Every token that was given out."""
+        return self._grants.tokens
+
     def script(self, faults: Mapping[str, str]) -> None:
         """Let each of these endpoints do as its fault says from now on. Raises `UnknownFault`, and changes nothing."""
         for endpoint, fault in faults.items():

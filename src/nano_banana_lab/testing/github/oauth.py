@@ -75,6 +75,11 @@ class Grants:
         self._tokens[token] = grant
         return token, grant
 
+    @property
+    def tokens(self) -> list[str]:
+        """Every token that is out."""
+        return list(self._tokens)
+
     def of_token(self, authorization: str) -> Grant | None:
         """What an `Authorization` stands for."""
         scheme, _, token = authorization.partition(" ")

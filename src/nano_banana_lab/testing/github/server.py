@@ -36,6 +36,11 @@ class GitHubDouble:
         return list(self._app.requests)
 
     @property
+    def tokens(self) -> list[str]:
+        """Every token that was given out, in that order; for tests that look for them where they must not be."""
+        return self._app.tokens
+
+    @property
     def open_connections(self) -> int:
         """How many clients' sockets are connected now, idle ones included."""
         return self._server.open_connections
