@@ -1,6 +1,7 @@
 """Prompts from Gemini through the real google-genai client, against the HTTP double: what is peculiar to Gemini."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -8,6 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 import jsonschema
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nano_banana_lab.adapters.gemini.connection import GeminiConnection
 from nano_banana_lab.adapters.gemini.image_model import GeminiImageModel
@@ -313,6 +316,30 @@ def test_another_form_is_no_answer(text):
         read_words(body(text), WrittenDrafts, model="m")
 
     assert raised.value.details == {"reason": "unusable_answer"}
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=6
+)
+WRITTEN = st.fixed_dictionaries({"text": st.text(), "description": st.text(), "tags": st.lists(st.text(), max_size=3)})
+SAID = st.fixed_dictionaries({"prompts": st.lists(WRITTEN | ANYTHING, max_size=4) | ANYTHING}) | ANYTHING
+
+
+@given(SAID.map(msgspec.json.encode).map(bytes.decode) | st.text())
+def test_whatever_is_said_becomes_usable_drafts_or_a_generation_error(text):
+    with contextlib.suppress(GenerationError):
+        written = read_words(body(text), WrittenDrafts, model="m")
+        drafts = accept_drafts([each.as_draft() for each in written.prompts], 2)
+
+        assert len(drafts) == 2
+        assert all(0 < len(draft.text.strip()) <= 2000 for draft in drafts)
+
+
+@given(ANYTHING.map(msgspec.json.encode) | st.binary())
+def test_whatever_the_body_is_nothing_else_is_raised(raw):
+    with contextlib.suppress(GenerationError):
+        read_words(raw, WrittenDrafts, model="m")
 
 
 def test_an_answer_in_several_parts_is_one():

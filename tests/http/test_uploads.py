@@ -1,9 +1,13 @@
 """`POST /api/images`: pictures that users bring along."""
 
+from io import BytesIO
 from typing import Any
 
 import pytest
-from tests.http.pictures import ALICE, BOB, form, png, state, uploaded
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tests.http.pictures import ALICE, BOB, encoded, form, png, state, uploaded
 
 from nano_banana_lab.adapters.memory.blob_store import MemoryBlobStore
 from nano_banana_lab.core.history.ports import InvalidImage
@@ -149,3 +153,37 @@ async def test_while_a_store_is_away_nothing_is_taken(
         is_problem(await upload(service, png()), 503, "service_unavailable")
 
     assert [blob.key async for blob in store.list("")] == []
+
+
+def small(format: str) -> bytes:
+    """A sound picture of a few hundred bytes."""
+    file = BytesIO()
+    Image.linear_gradient("L").resize((24, 16)).convert("RGB").save(file, format)
+    return file.getvalue()
+
+
+DAMAGES = st.lists(st.tuples(st.integers(0, 2000), st.binary(min_size=1, max_size=4)), max_size=5)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of oddities and goes on, as in production
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sound=st.sampled_from([small("PNG"), small("JPEG"), small("WEBP")]), damages=DAMAGES, cut=st.integers(0, 400))
+async def test_a_damaged_picture_is_kept_whole_or_refused(
+    service: Any, sound: bytes, damages: list[tuple[int, bytes]], cut: int
+) -> None:
+    """Sent as a body, in a form and in JSON alike."""
+    data = bytearray(sound)
+    for position, replacement in damages:
+        at = position % len(data)
+        data[at : at + len(replacement)] = replacement
+    sent = bytes(data[: len(data) - cut] if cut < 200 else data) or b"\0"
+    kept = await upload(service, sent)
+    in_a_form = await service.client.post("/api/images", **form(("image", sent)))
+    style = {"content_image": {"data": f"data:image/png;base64,{encoded(sent)}"}, "style_prompt": "in oil"}
+    styled = await service.client.post("/api/generate/style", json=style)
+
+    assert (kept.status_code, in_a_form.status_code, styled.status_code) in {(201, 201, 200), (422, 422, 422)}
+    if kept.status_code == 201:
+        assert (await service.client.get(kept.json()["url"])).content == sent
+    else:
+        assert kept.json()["code"] == styled.json()["code"] == "invalid_image"
