@@ -12,6 +12,7 @@ from litestar.di import Provide
 
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
+from nano_banana_lab.http.allowed_methods import AllowedMethods
 from nano_banana_lab.http.auth import AuthController
 from nano_banana_lab.http.batch import BatchController
 from nano_banana_lab.http.blend import BlendController
@@ -88,7 +89,7 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
     container = make_container(settings, *overrides)
     app = Litestar(
         route_handlers=[DishkaRouter(path="/", route_handlers=CONTROLLERS), docs_assets()],
-        plugins=[Gate(limiting=settings.rate_limit_enabled)],
+        plugins=[Gate(limiting=settings.rate_limit_enabled), AllowedMethods()],
         dependencies={CALLER: Provide(provide_caller)},
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=LabRequest,
