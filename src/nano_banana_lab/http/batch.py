@@ -15,6 +15,7 @@ from nano_banana_lab.core.tasks.submit_task import SubmitTask, batch_of
 from nano_banana_lab.http import examples
 from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
 from nano_banana_lab.http.openapi import answer, problems
+from nano_banana_lab.http.prompt_text import prompt_texts
 from nano_banana_lab.http.task_bodies import SubmittedBody
 
 SUBMIT_PROBLEMS = (
@@ -34,9 +35,9 @@ class BatchBody(msgspec.Struct, kw_only=True):
 
     prompts: Annotated[
         list[str],
-        msgspec.Meta(
-            description="What each picture shows; 1 to 2000 characters each after trimming. At most 10 prompts, unless the operator chose another number.",
-            examples=[["a corgi in a teacup", "the same corgi asleep"]],
+        prompt_texts(
+            "What each picture shows; 1 to 2000 characters each after trimming. At most 10 prompts, unless the operator chose another number.",
+            ["a corgi in a teacup", "the same corgi asleep"],
         ),
     ]
     settings: ImageSettings = msgspec.field(default_factory=ImageSettings)

@@ -17,6 +17,7 @@ from nano_banana_lab.core.history.picture import Picture
 from nano_banana_lab.http.generated import ImageBody, UsageBody
 from nano_banana_lab.http.picture_inputs import PictureEntry
 from nano_banana_lab.http.picture_urls import PictureUrls
+from nano_banana_lab.http.prompt_text import prompt_text
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
 
 
@@ -40,7 +41,7 @@ class MessageBody(msgspec.Struct, kw_only=True):
 
     message: Annotated[
         str,
-        msgspec.Meta(description="1 to 2000 characters after trimming.", examples=["the same, but on a beach"]),
+        prompt_text("What to say.", "the same, but on a beach"),
     ]
     images: list[PictureEntry] | None = None
     aspect_ratio: Annotated[str | None, msgspec.Meta(description="For this picture; without it the chat's own.")] = None

@@ -55,7 +55,12 @@ SEARCHED: dict[str, Any] = GENERATED | {
 }
 BLEND: dict[str, Any] = {
     "image_keys": [_UPLOAD_KEY],
-    "images": [{"key": _KEY}, {"data": "data:image/png;base64,iVBORw0KGgo..."}],
+    "images": [
+        {"key": _KEY},
+        {
+            "data": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+        },
+    ],
     "blend_prompt": "put the corgi on the beach of the first picture",
     "settings": {"aspect_ratio": "16:9", "resolution": "2K"},
 }

@@ -22,6 +22,7 @@ from nano_banana_lab.http.generated import GENERATION_PROBLEMS, GeneratedBody
 from nano_banana_lab.http.idempotency import Idempotency
 from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.openapi import OPEN, answer, problems
+from nano_banana_lab.http.prompt_text import prompt_text
 
 PaidMode = Literal["basic", "chat", "batch", "blend", "style", "search"]
 """Every mode that costs something; an upload does not."""
@@ -32,9 +33,7 @@ class GenerateBody(msgspec.Struct, kw_only=True):
 
     prompt: Annotated[
         str,
-        msgspec.Meta(
-            description="What the picture shows; 1 to 2000 characters after trimming.", examples=["a corgi in a teacup"]
-        ),
+        prompt_text("What the picture shows.", "a corgi in a teacup"),
     ]
     settings: ImageSettings = msgspec.field(default_factory=ImageSettings)
     include_thinking: Annotated[

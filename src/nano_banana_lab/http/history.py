@@ -29,6 +29,8 @@ from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.timestamps import Timestamp, parse_time, rfc3339
 
+A_TIME = {"anyOf": [{"format": "date-time"}, {"format": "date"}, {"maxLength": 0}]}
+
 DELETED_ONE = Sentence("Deleted 1 picture.")
 DELETED = Sentence("Deleted {count} pictures.")
 
@@ -204,8 +206,12 @@ class HistoryController(Controller):
         ] = ModeFilter.ANY,
         search: Annotated[str, QueryParameter(max_length=2000, description="Part of the prompt, case ignored.")] = "",
         sort: FromQuery[Sort] = Sort.NEWEST,
-        date_from: Annotated[str | None, QueryParameter(description="RFC 3339 time or date, inclusive.")] = None,
-        date_to: Annotated[str | None, QueryParameter(description="RFC 3339 time or date, exclusive.")] = None,
+        date_from: Annotated[
+            str | None, QueryParameter(description="RFC 3339 time or date, inclusive.", schema_extra=A_TIME)
+        ] = None,
+        date_to: Annotated[
+            str | None, QueryParameter(description="RFC 3339 time or date, exclusive.", schema_extra=A_TIME)
+        ] = None,
         cursor: Annotated[str | None, QueryParameter(description="`next_cursor` of an earlier page.")] = None,
     ) -> HistoryList:
         """With `cursor` every picture is shown exactly once, whatever is added or deleted between two pages."""

@@ -18,6 +18,7 @@ from nano_banana_lab.core.prompts.prompt import (
     VariationKind,
 )
 from nano_banana_lab.core.prompts.write_prompts import MAX_STYLE_CHARACTERS
+from nano_banana_lab.http.prompt_text import prompt_text
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
 
 CategoryName = Literal[
@@ -97,7 +98,7 @@ class LibraryBody(msgspec.Struct, kw_only=True):
 class NewPromptBody(msgspec.Struct, kw_only=True):
     """A prompt to keep."""
 
-    text: Annotated[str, msgspec.Meta(description="1 to 2000 characters after trimming.", examples=["a quiet harbour"])]
+    text: Annotated[str, prompt_text("What a picture shows.", "a quiet harbour")]
     description: Annotated[str, msgspec.Meta(max_length=MAX_DESCRIPTION_CHARACTERS)] = ""
     category: CategoryName = CUSTOM  # type: ignore[assignment]  # it is one of them
     tags: Annotated[
@@ -157,7 +158,7 @@ class PromptDeletedBody(msgspec.Struct, kw_only=True):
 class EnhanceBody(msgspec.Struct, kw_only=True):
     """A prompt to tell better."""
 
-    prompt: Annotated[str, msgspec.Meta(description="1 to 2000 characters after trimming.", examples=["a cat"])]
+    prompt: Annotated[str, prompt_text("What a picture shows.", "a cat")]
     language: Annotated[str | None, msgspec.Meta(description=f"{LANGUAGE} By default the prompt's own.")] = None
 
 
@@ -171,7 +172,7 @@ class EnhancedBody(msgspec.Struct, kw_only=True):
 class VariationsBody(msgspec.Struct, kw_only=True):
     """A prompt to vary, how often and in what."""
 
-    prompt: Annotated[str, msgspec.Meta(description="1 to 2000 characters after trimming.", examples=["a cat"])]
+    prompt: Annotated[str, prompt_text("What a picture shows.", "a cat")]
     count: Annotated[int, msgspec.Meta(ge=1, le=10)] = 5
     kind: VariationKind = VariationKind.STYLE
 

@@ -19,6 +19,7 @@ from nano_banana_lab.http.idempotency import Idempotency
 from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
+from nano_banana_lab.http.prompt_text import prompt_text
 
 
 class SearchBody(msgspec.Struct, kw_only=True):
@@ -26,10 +27,7 @@ class SearchBody(msgspec.Struct, kw_only=True):
 
     prompt: Annotated[
         str,
-        msgspec.Meta(
-            description="What the picture shows; 1 to 2000 characters after trimming.",
-            examples=["the weather in Lisbon this week as a hand-drawn chart"],
-        ),
+        prompt_text("What the picture shows.", "the weather in Lisbon this week as a hand-drawn chart"),
     ]
     search_context: Annotated[
         str | None, msgspec.Meta(description="What to search the web for; up to 2000 characters.")

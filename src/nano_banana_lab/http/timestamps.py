@@ -9,7 +9,7 @@ import msgspec
 from nano_banana_lab.core.shared.errors import ValidationFailed
 
 Timestamp = Annotated[
-    str, msgspec.Meta(extra_json_schema={"format": "date-time", "examples": ["2026-11-22T14:03:05.120Z"]})
+    str, msgspec.Meta(examples=["2026-11-22T14:03:05.120Z"], extra_json_schema={"extra": {"format": "date-time"}})
 ]
 
 _LOST_PLUS = re.compile(r"(:[\d.:]+) (\d\d:\d\d)$")

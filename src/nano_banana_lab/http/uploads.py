@@ -33,6 +33,7 @@ class UploadOperation(Operation):
         form = Schema(
             type=OpenAPIType.OBJECT,
             properties=dict.fromkeys(NAMES, FILE),
+            one_of=[Schema(required=[name]) for name in NAMES],
             description="Exactly one file, called `image` or `file`.",
         )
         self.request_body = RequestBody(
