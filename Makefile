@@ -13,7 +13,7 @@ RUN := .venv/installed-to-run
 DEV := .venv/installed-to-develop
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check contracts e2e fuzz lock clean
+.PHONY: help run test check contracts e2e fuzz soak lock clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z0-9]*\):.*  ## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,9 @@ e2e: $(DEV)  ## Run the tests that start the service as a process
 
 fuzz: $(DEV)  ## Ask the API at random, more than 10,000 times (EXAMPLES=N for each operation)
 	@$(BIN)/python -m tests.fuzz $(if $(EXAMPLES),--examples $(EXAMPLES))
+
+soak: $(DEV)  ## Use the service in every way for a while (MINUTES=5 for each way to store), then count everything twice
+	@$(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 lock:  ## Write requirements.lock from pyproject.toml (UPGRADE=1: with the newest versions)
 	@$(PYTHON) .ci/lock.py $(if $(UPGRADE),--upgrade)

@@ -95,6 +95,11 @@ class ServiceStores:
     def spoil(self, name: str) -> None:
         assert self._redis.ask("SET", f"nbl:v:{name}", b"\0", "XX", "KEEPTTL")
 
+    def endless(self) -> list[str]:
+        """The keys that Redis keeps for ever, unless somebody deletes them."""
+        found = [key for key in self._redis.ask("KEYS", "*") if self._redis.ask("PTTL", key) == -1]
+        return sorted(key.decode() for key in found)
+
     def _value(self, key: bytes) -> Any:
         reading = {
             b"string": ("GET", key),
