@@ -31,7 +31,7 @@ EXAMPLES = """Examples:
 def command() -> None:
     """Find prompts and keep them, or have some written.
 
-    With --json the commands print what the API answers.
+    With --json prompts and categories look as they do in the answers of the API.
     """
 
 
