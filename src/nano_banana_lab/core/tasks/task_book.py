@@ -118,9 +118,7 @@ class TaskBook:
         place = due * 1000 + item.index % 1000
         return [
             self._put(name, item, kept_as),
-            IndexPut(
-                index=QUEUED, member=str(name), score=told if delay or handed_over else 0, ttl=UNFINISHED_SECONDS
-            ),
+            IndexPut(index=QUEUED, member=str(name), score=told if delay or handed_over else 0, ttl=UNFINISHED_SECONDS),
             IndexPut(index=waiting_index(task.owner), member=str(name), score=place, ttl=UNFINISHED_SECONDS),
             *([] if kept_as is None else [IndexRemove(index=RUNNING, member=str(name))]),
         ]
