@@ -126,8 +126,7 @@ async def test_an_id_of_the_future_hides_neither_what_comes_nor_the_end(service:
     task_id = await submitted(service.client, "a")
     await service.model.calls_begun(1)
     following = asyncio.create_task(events(service.client, task_id, **{"Last-Event-ID": f"{2**63 - 1}-7.1"}))
-    while not len(service.bus._listeners):  # noqa: ASYNC110 - the bus sets no event
-        await asyncio.sleep(0)
+    await until_somebody_waits(service.bus)
     service.model.release()
     told = await following
     late = await events(service.client, task_id, **{"Last-Event-ID": f"{2**63 - 1}-7.1"})
@@ -154,20 +153,36 @@ async def test_an_end_that_closes_a_full_page_of_events_is_not_taken_for_the_las
     assert whole == first[:-1] + rest
 
 
-async def test_head_is_answered_with_the_headers_alone_whether_the_task_goes_on_or_not(
-    service: Any, is_problem: Any
-) -> None:
+async def test_head_is_answered_with_the_headers_alone(service: Any) -> None:
     task_id = await submitted(service.client)
     await finished(service.client, task_id)
-    after = await service.client.head(f"{TASKS}/{task_id}/events")
-    service.model.hold()
-    meanwhile = await service.client.head(f"{TASKS}/{await submitted(service.client)}/events")
-    service.model.release()
+    answer = await service.client.head(f"{TASKS}/{task_id}/events")
 
-    for answer in (after, meanwhile):
-        assert (answer.status_code, answer.content) == (200, b"")
-        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert (await service.client.head(f"{TASKS}/{'0' * 32}/events")).status_code == 404
+
+
+async def test_head_does_not_wait_for_the_end_of_the_task(open_service: Any) -> None:
+    async with open_service(WORKER_IN_PROCESS="false") as service:
+        asking = asyncio.create_task(service.client.head(f"{TASKS}/{await submitted(service.client)}/events"))
+        waiting = asyncio.create_task(until_somebody_waits(service.bus))
+        await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        (await service.paid_calls).close()
+        answer = await asking
+
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_a_stream_ends_at_once_when_the_process_is_stopped(open_service: Any) -> None:
+    async with open_service(WORKER_IN_PROCESS="false") as service:
+        following = asyncio.create_task(events(service.client, await submitted(service.client)))
+        await until_somebody_waits(service.bus)
+        (await service.paid_calls).close()
+        told = await following
+
+    assert [name for _, name, _ in told] == ["progress"]
 
 
 async def test_a_thousand_items_are_told_and_the_end_is_the_whole_task(open_service: Any) -> None:
@@ -241,6 +256,12 @@ async def test_streams_hold_little_of_a_task_however_long_its_prompts_are(open_s
 
     assert at_the_beginning < 30_000  # all prompts: 600,000
     assert in_the_end < 300_000
+
+
+async def until_somebody_waits(bus: Any) -> None:
+    """Return once a reader has seen all there is."""
+    while not len(bus._listeners):  # noqa: ASYNC110 - the bus sets no event
+        await asyncio.sleep(0)
 
 
 def forget_all(bus: Any) -> None:
