@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
-from nano_banana_lab.core.shared.ids import new_id
+from nano_banana_lab.core.shared.ids import OwnerId, new_id
 from nano_banana_lab.core.storage.insist import insist
 from nano_banana_lab.core.storage.operations import CommitRefused
 from nano_banana_lab.core.storage.ports import StoreUnavailable
@@ -46,6 +46,7 @@ class BeginItem:
     stores: StoreWatch
     clock: Clock
     running: set[str] = field(default_factory=set, init=False)
+    _in_step: set[OwnerId] = field(default_factory=set, init=False, repr=False)
     _choosing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def __call__(self, own: ItemName) -> Begun | None:
@@ -80,13 +81,21 @@ class BeginItem:
                 await self.put_back(begun)
 
     async def _chosen(self, own: ItemName, line: Line, tried: set[ItemName]) -> ItemName | None:
-        """The first item of whoever is first and has one; after a try that failed any of the first few, to keep apart."""
+        """The first item of whoever is first and has one; after a try that failed any of the first few, to keep apart.
+
+        Where only one owner is there and the tickets come in the order of the items, that is the ticket's own.
+        """
+        if line.owners == (own.owner,) and own.owner in self._in_step and not tried:
+            return own
         for owner in line.owners:
             waiting = await self.turns.waiting(owner)
             if not waiting:
+                self._in_step.discard(owner)
                 await self.turns.leave(owner)
             elif untried := [name for name in waiting if name not in tried]:
-                return random.choice(untried) if tried else untried[0]  # noqa: S311 - nothing has to stay secret
+                chosen = random.choice(untried) if tried else untried[0]  # noqa: S311 - nothing has to stay secret
+                (self._in_step.add if chosen == own else self._in_step.discard)(owner)
+                return chosen
         return None if own in tried else own
 
     async def _begun(self, name: ItemName, line: Line) -> Begun | None:

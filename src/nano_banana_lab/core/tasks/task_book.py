@@ -124,12 +124,12 @@ class TaskBook:
         ]
 
     def beginning(self, name: ItemName, item: Item, kept_as: bytes, *, turn: int) -> list[Operation]:
-        """An item that is being made from now on, in place of the one that waited; its owner's next turn comes after `turn`."""
+        """An item that is being made from now on, in place of the one that waited; its owner's place in the line is then at `turn`."""
         return [
             self._put(name, item, kept_as),
             *self._waits_no_more(name),
             self.alive(str(name)),
-            *self.standing(name.owner, turn),
+            self._standing(name.owner, turn),
         ]
 
     def ending(self, name: ItemName, item: Item, kept_as: bytes) -> list[Operation]:
@@ -140,12 +140,14 @@ class TaskBook:
             IndexRemove(index=RUNNING, member=str(name)),
         ]
 
-    def standing(self, owner: OwnerId, at: int, *, if_absent: bool = False) -> list[Operation]:
-        """The owner's place in the line of those who take turns; refused, when `if_absent`, where they stand already."""
-        return [
-            Put(key=turn_key(owner), value=b"", ttl=UNFINISHED_SECONDS, if_absent=if_absent),
-            IndexPut(index=TURNS, member=owner, score=at, ttl=UNFINISHED_SECONDS),
-        ]
+    def entering(self, owner: OwnerId, at: int) -> list[Operation]:
+        """Stand in the line of those who take turns, at this place; refused where the owner stands there already."""
+        stands = Put(key=turn_key(owner), value=b"", ttl=UNFINISHED_SECONDS, if_absent=True)
+        return [stands, self._standing(owner, at)]
+
+    def leaving(self, owner: OwnerId) -> list[Operation]:
+        """Stand in the line no more."""
+        return [Delete(key=turn_key(owner)), IndexRemove(index=TURNS, member=owner)]
 
     def alive(self, name: str) -> IndexPut:
         """A sign of life of the process that is making this item."""
@@ -274,6 +276,9 @@ class TaskBook:
         return IndexPut(
             index=tasks_index(task.owner), member=task.id, score=milliseconds(task.created_at), ttl=float(ttl)
         )
+
+    def _standing(self, owner: OwnerId, at: int) -> IndexPut:
+        return IndexPut(index=TURNS, member=owner, score=at, ttl=UNFINISHED_SECONDS)
 
     def _waits_no_more(self, name: ItemName) -> list[Operation]:
         return [IndexRemove(index=index, member=str(name)) for index in (QUEUED, waiting_index(name.owner))]

@@ -8,7 +8,7 @@ import msgspec
 
 from nano_banana_lab.core.shared.clock import milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId
-from nano_banana_lab.core.storage.operations import CommitRefused, Delete, IndexRemove
+from nano_banana_lab.core.storage.operations import CommitRefused
 from nano_banana_lab.core.tasks.keys import TURNS, ItemName, turn_key, waiting_index
 from nano_banana_lab.core.tasks.task_book import TaskBook
 
@@ -62,11 +62,11 @@ class Turns:
         for owner, stands in zip(coming, standing, strict=True):
             if stands is None:
                 with contextlib.suppress(CommitRefused):  # somebody else was quicker
-                    await self.book.key_values.commit(*self.book.standing(owner, now, if_absent=True))
+                    await self.book.key_values.commit(*self.book.entering(owner, now))
 
     async def leave(self, owner: OwnerId) -> None:
         """Nothing of theirs waits; where something came meanwhile, without an `enter` since they stood there, they come back."""
-        await self.book.key_values.commit(Delete(key=turn_key(owner)), IndexRemove(index=TURNS, member=owner))
+        await self.book.key_values.commit(*self.book.leaving(owner))
         if await self.waiting(owner):
             await self.enter([owner])
 
