@@ -8,10 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.asking import asked, guest_token, quota, visiting
+from tests.e2e.asking import asked, quota, visiting
 from tests.e2e.store_setups import ServiceStores
 from tests.e2e.tasking import HELD, TASKS, Told, events, finished, story, submitted
-from tests.e2e.trial import FOR_GUESTS
 
 from nano_banana_lab.testing.gemini import GeminiDouble
 from nano_banana_lab.testing.lab_process import LabProcess, running_lab, running_worker
@@ -117,30 +116,6 @@ async def test_the_health_shows_the_workers(clients: tuple[httpx.AsyncClient, ht
                 await asyncio.sleep(0.1)
 
         assert (found["status"], found["details"]) == ("healthy", {"waiting": 0, "running": 0, "workers": 2})
-
-
-async def test_between_the_workers_owners_take_turns(
-    folder: Path, redis: RedisServer, s3_server: S3Server, gemini: GeminiDouble, gemini_settings: dict[str, str]
-) -> None:
-    settings = ServiceStores(redis, s3_server, "turns").settings | gemini_settings | FOR_GUESTS
-    gemini.clear()
-    with ExitStack() as processes:
-        for name in ("turning-one", "turning-two"):
-            processes.enter_context(running_worker(folder / name, concurrency=2, **settings))
-        lab = processes.enter_context(running_lab(folder / "turning", **settings, WORKER_IN_PROCESS="false"))
-        many, one = [visiting(lab, token=await guest_token(lab)) for _ in range(2)]
-        async with many, one:
-            large = [await submitted(many, *[f"{HELD} {at}" for at in range(10)], key="theirs") for _ in range(5)]
-            await gemini.until(lambda requests: len(requests) == 4)
-            small = await submitted(one, "a single one", key="mine")
-            gemini.release("it")
-            await finished(one, small)
-            for task_id in large:
-                await finished(many, task_id)
-
-    order = [request.prompt for request in gemini.requests]
-    assert order.index("a single one") < 4 + 5
-    assert len(order) == 51
 
 
 async def _queue(client: httpx.AsyncClient) -> dict[str, Any]:
