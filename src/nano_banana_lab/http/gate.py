@@ -1,6 +1,6 @@
 """What every request passes before its route looks at it: who is asking, and how often?"""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from litestar import Request
@@ -16,6 +16,7 @@ from nano_banana_lab.core.identity.ports import AuthenticationFailed
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.http.caller import CALLER, Connection, owner_of
 from nano_banana_lab.http.envelope import HEADERS_OF_EVERY_ANSWER
+from nano_banana_lab.http.foreign_pages import CHANGING, refuse_foreign_pages
 from nano_banana_lab.http.openapi import with_problems
 from nano_banana_lab.http.rate_limit import UNLIMITED, RateLimit, RateLimited, buckets_of
 
@@ -28,11 +29,13 @@ class Gate(ReceiveRoutePlugin):
 
     What a route says of itself decides: it demands a token unless its `security` has `{}`, no credentials,
     and is counted when it belongs to the API and its `opt` is not `UNLIMITED`; with `limiting` off nothing is counted.
-    A route that is neither, such as a probe, loses no time here.
+    One that changes something is closed to web pages of other origins than `pages`; None lets all of them in.
+    A route that is none of these, such as a probe, loses no time here.
     """
 
-    def __init__(self, *, limiting: bool) -> None:
+    def __init__(self, *, limiting: bool, pages: Collection[str] | None = None) -> None:
         self._limiting = limiting
+        self._pages = pages
 
     def receive_route(self, route: BaseRoute) -> None:
         """Called by the framework for each route, before it builds what leads there.
@@ -52,20 +55,24 @@ class Gate(ReceiveRoutePlugin):
     def _guard(self, handler: HTTPRouteHandler, path: str) -> None:
         closed = {} not in handler.resolve_security()
         limited = path.startswith("/api/") and not _says(handler, UNLIMITED)
-        if problems := _problems(handler, closed=closed, limited=limited):
+        pages = self._pages if CHANGING & handler.http_methods else None
+        if problems := _problems(handler, closed=closed, limited=limited, guarded=pages is not None):
             handler.responses = with_problems(handler.responses, *problems)
         inner = [each for each in handler.middleware or () if not isinstance(each, Gatekeeper)]
-        if closed or (limited and self._limiting):
-            handler.middleware = [Gatekeeper(closed=closed, limited=limited and self._limiting), *inner]
+        counted = limited and self._limiting
+        if closed or counted or pages is not None:
+            handler.middleware = [Gatekeeper(closed=closed, limited=counted, pages=pages), *inner]
 
 
-def _problems(handler: HTTPRouteHandler, *, closed: bool, limited: bool) -> list[str]:
+def _problems(handler: HTTPRouteHandler, *, closed: bool, limited: bool, guarded: bool) -> list[str]:
     """What a route may answer because of who asks, before it begins."""
     found = []
     if closed:
         found += ["authentication_failed", "service_unavailable"]
     if limited:
         found += ["rate_limit_exceeded", "service_unavailable"]
+    if guarded:
+        found += ["authorization_failed"]
     if CALLER in handler.parsed_fn_signature.parameters:
         found += ["validation_error"]  # of the caller's own key
     return found
@@ -76,7 +83,8 @@ def _says(handler: BaseRouteHandler, opt: Mapping[str, Any]) -> bool:
 
 
 class Gatekeeper(ASGIMiddleware):
-    """Refuses before any input is read: with 429 whoever asks too often, with 401 whoever must be known and is not.
+    """Refuses before any input is read: a page of a foreign origin with 403, then with 429 whoever asks too often,
+    then with 401 whoever must be known and is not.
 
     A request counts for the owner that its token names, one without a valid token for the address it came from,
     and a guest's for both.
@@ -85,13 +93,16 @@ class Gatekeeper(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, *, closed: bool, limited: bool) -> None:
+    def __init__(self, *, closed: bool, limited: bool, pages: Collection[str] | None) -> None:
         self._closed = closed
         self._limited = limited
+        self._pages = pages
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Raises `RateLimited`, `AuthenticationFailed`, `StoreUnavailable`."""
+        """Raises `ForeignPage`, `RateLimited`, `AuthenticationFailed`, `StoreUnavailable`."""
         request: Connection = Request(scope)
+        if self._pages is not None:
+            refuse_foreign_pages(request, self._pages)
         owner: OwnerId | None = None
         stranger: AuthenticationFailed | None = None
         try:

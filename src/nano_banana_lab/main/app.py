@@ -89,7 +89,7 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
     container = make_container(settings, *overrides)
     app = Litestar(
         route_handlers=[DishkaRouter(path="/", route_handlers=CONTROLLERS), docs_assets()],
-        plugins=[Gate(limiting=settings.rate_limit_enabled), AllowedMethods()],
+        plugins=[Gate(limiting=settings.rate_limit_enabled, pages=_pages(settings)), AllowedMethods()],
         dependencies={CALLER: Provide(provide_caller)},
         exception_handlers=EXCEPTION_HANDLERS,
         request_class=LabRequest,
@@ -104,6 +104,11 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
     app.state.dishka_container = container
     app.asgi_handler = Envelope(app.asgi_handler, container)
     return app
+
+
+def _pages(settings: Settings) -> tuple[str, ...] | None:
+    """The origins whose pages may have something done, None for all: nobody's can where it takes a token."""
+    return None if settings.auth_enabled or "*" in settings.allowed_origins else settings.allowed_origins
 
 
 def _cors(settings: Settings) -> CORSConfig | None:
