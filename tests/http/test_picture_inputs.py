@@ -1,5 +1,6 @@
 """How pictures in a request are read: base64, data URLs and forms, and what is wrong with them."""
 
+import asyncio
 import base64
 import binascii
 from typing import Any
@@ -215,3 +216,24 @@ async def test_no_body_is_refused(refusing: Any, wrong_fields: Any, path: str, c
 @pytest.mark.parametrize("path", [PATH, "/api/generate/style"])
 async def test_a_form_over_the_limit_is_too_large(refusing: Any, is_problem: Any, path: str) -> None:
     is_problem(await refusing.post(path, **form(("images", bytes(6000)))), 413, "payload_too_large")
+
+
+async def test_nothing_is_fetched_from_where_a_request_points(service: Any) -> None:
+    visits = list[bytes]()
+
+    async def visited(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visits.append(b"somebody came")
+        writer.close()
+
+    server = await asyncio.start_server(visited, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        for scheme in ("http", "https", "ftp", "file", "gopher"):
+            address = f"{scheme}://127.0.0.1:{port}/a.png"
+            for given in ({"key": address}, {"data": address}, {"url": address}, {"key": "x", "url": address}):
+                body = {"content_image": given, "style_image_key": address, "style_prompt": address}
+                answer = await service.client.post("/api/generate/style", json=body)
+
+                assert answer.status_code in (404, 422), answer.text
+
+    assert visits == []

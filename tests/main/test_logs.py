@@ -98,6 +98,17 @@ def test_a_password_in_an_address_is_blanked(configured: Any, environment: str) 
 
 
 @both
+def test_the_password_of_redis_is_blanked_wherever_it_stands(configured: Any, environment: str) -> None:
+    log = configured(ENVIRONMENT=environment, REDIS_URL="redis://lab:p%40ss%2Fword@cache:6379/0")
+    logger.warning("AUTH lab p@ss/word; options: %s", {"password": "p%40ss%2Fword"})
+
+    written = log()
+    assert "p@ss" not in written
+    assert "p%40ss" not in written
+    assert written.count(HIDDEN) == 2
+
+
+@both
 def test_what_is_no_secret_stays(configured: Any, environment: str) -> None:
     log = configured(ENVIRONMENT=environment)
     logger.warning("a corgi at https://x.test:443/a@b", extra={"ms": 12.5, "ids": ["a", 1, None, True]})

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
@@ -60,7 +61,7 @@ def configure_logs(settings: Settings) -> None:
         settings.redis_url,
         settings.github_client_secret,
     )
-    hide = SecretFilter([secret.reveal() for secret in secrets if secret is not None])
+    hide = SecretFilter([text for secret in secrets if secret is not None for text in _forms(secret.reveal())])
     machine = settings.environment is Environment.PRODUCTION
     renderer: Any = structlog.processors.JSONRenderer() if machine else structlog.dev.ConsoleRenderer(colors=False)
     formatter = structlog.stdlib.ProcessorFormatter(
@@ -84,6 +85,12 @@ def configure_logs(settings: Settings) -> None:
     logging.basicConfig(handlers=[handler], level=settings.least_level, force=True)
     for chatty in ("botocore", "aiobotocore", "httpx2", "httpcore2", "google_genai", "PIL", "urllib3", "docket"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(settings.least_level)))
+
+
+def _forms(secret: str) -> list[str]:
+    """The secret and, when it is an address, the password in it by itself, as it is written and as it is meant."""
+    password = urlsplit(secret).password if "://" in secret else None
+    return [secret, password, unquote(password)] if password else [secret]
 
 
 def _without_colours(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
