@@ -22,18 +22,21 @@ KNOWN_TO_BE_VULNERABLE = "jinja2==2.10"
 
 def main() -> int:
     """The exit status: that of pip-audit, or 0 when nobody could be asked."""
+    troubles = list[str]()
     for service in SERVICES:
-        if _answers(service):
+        trouble = _trouble_with(service)
+        if trouble is None:
             print(f"Auditing requirements.lock with the advisories of {service}", flush=True)
             lock = ["--require-hashes", "--requirement", "requirements.lock"]
             return subprocess.run([*PIP_AUDIT, "--vulnerability-service", service, *lock], check=False).returncode  # noqa: S603  our own words
-    print(
-        "NOT AUDITED: no advisory service can be reached from here, so nobody knows whether the locked packages are safe"
-    )
+        troubles.append(f"  {service}: {trouble}")
+    print("NOT AUDITED: no advisory service answers here, so nobody knows whether the locked packages are safe")
+    print("\n".join(troubles))
     return 0
 
 
-def _answers(service: str) -> bool:
+def _trouble_with(service: str) -> str | None:
+    """Why it cannot be asked; None when it knows what everybody knows."""
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder, "requirements.txt")
         requirements.write_text(f"{KNOWN_TO_BE_VULNERABLE}\n", encoding="ascii")
@@ -46,11 +49,12 @@ def _answers(service: str) -> bool:
             "--requirement",
             str(requirements),
         ]
-        answer = subprocess.run([*PIP_AUDIT, *question], capture_output=True, check=False).stdout  # noqa: S603  our own words
+        asked = subprocess.run([*PIP_AUDIT, *question], capture_output=True, text=True, check=False)  # noqa: S603  our own words
     try:
-        return any(package.get("vulns") for package in json.loads(answer)["dependencies"])
-    except ValueError:
-        return False  # it failed, and said so elsewhere than in its answer
+        known = any(package.get("vulns") for package in json.loads(asked.stdout)["dependencies"])
+    except ValueError:  # it failed, and said so elsewhere than in its answer
+        return (asked.stderr.strip().splitlines() or ["no answer"])[-1]
+    return None if known else f"knows nothing against {KNOWN_TO_BE_VULNERABLE}"
 
 
 if __name__ == "__main__":
