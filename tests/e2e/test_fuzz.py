@@ -8,7 +8,7 @@ from tests.fuzz.run import WAYS, fuzz
 
 @pytest.mark.parametrize("way", WAYS)
 def test_whatever_is_asked_the_answer_is_one_that_the_document_promises(way: str, tmp_path: Path) -> None:
-    outcome = fuzz(way, tmp_path, examples=2, phases="examples,fuzzing")
+    outcome = fuzz(way, tmp_path, examples=3, phases="examples,fuzzing")
 
     assert outcome.passed, outcome.text
-    assert outcome.cases > 200
+    assert outcome.cases > 100

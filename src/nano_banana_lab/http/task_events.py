@@ -157,9 +157,13 @@ class TaskEventsController(Controller):
         caller: NamedDependency[Caller],
         events: FromDishka[TaskEvents],
         last_event_id: Annotated[
-            str | None,
-            HeaderParameter(name=LAST_EVENT_ID, description="The last id that was read: the stream goes on behind it."),
-        ] = None,
+            str,
+            HeaderParameter(
+                name=LAST_EVENT_ID,
+                description="The last id that was read: the stream goes on behind it.",
+                schema_extra={"pattern": r"^([0-9]{1,18}-[0-9]{1,18}\.[0-2])?$"},
+            ),
+        ] = "",
     ) -> ServerSentEvent:
         """From the first event on, or behind `Last-Event-ID`; any process of the service can go on where another ended.
 

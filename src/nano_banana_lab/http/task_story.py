@@ -46,7 +46,7 @@ class Place(msgspec.Struct, frozen=True, order=True):
         return msgspec.structs.replace(self, part=THE_END)
 
     @classmethod
-    def read(cls, sent: str | None) -> "Place":
+    def read(cls, sent: str) -> "Place":
         """What a client sends as `Last-Event-ID`; before everything when it sends none. Raises `ValidationFailed`."""
         if not sent:
             return cls()
