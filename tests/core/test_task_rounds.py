@@ -14,6 +14,7 @@ from nano_banana_lab.core.tasks.keys import OPEN, open_key, task_key
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.run_item import OUTAGE_SECONDS
 from nano_banana_lab.core.tasks.task import Task, TaskStatus
+from nano_banana_lab.core.tasks.task_book import HANDED_OVER_SECONDS
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ async def test_while_a_store_is_down_nothing_is_begun(tasks: Tasks, stores_answe
     [mine] = await tasks.tickets()
     stores_answer("down", "down")
     await tasks.run_item(mine)
-    tasks.lab.clock.advance(A_MOMENT)
+    tasks.lab.clock.advance(HANDED_OVER_SECONDS + 1)
     await tasks.round()
     meanwhile = await tasks.statuses(task), await tasks.tickets(), await tasks.event_names(task)
     assert meanwhile == (["queued"], [], [BEGUN])
@@ -105,7 +106,7 @@ async def test_a_round_looks_at_no_more_than_so_many(tasks: Tasks, monkeypatch: 
     monkeypatch.setattr(keep_moving, "PAGES", 2)
     await tasks.batch(*"abcdefg")
     await tasks.tickets()
-    tasks.lab.clock.advance(A_MOMENT)
+    tasks.lab.clock.advance(HANDED_OVER_SECONDS + 1)
     found = []
     for _ in range(3):
         await tasks.round()

@@ -11,6 +11,7 @@ from nano_banana_lab.core.generation.ports import UpstreamFailed
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.operations import Delete, IndexRemove
 from nano_banana_lab.core.tasks.keys import TURNS, ItemName, turn_key, waiting_index
+from nano_banana_lab.core.tasks.task_book import HANDED_OVER_SECONDS
 from nano_banana_lab.core.tasks.turns import IDLE_SECONDS
 
 BOB, CAROL = OwnerId("bob"), OwnerId("carol")
@@ -166,7 +167,7 @@ async def test_who_was_lost_from_the_line_comes_back_with_the_next_round(tasks: 
     await tasks.batch("a")
     await tasks.lab.key_values.commit(Delete(key=turn_key(ALICE)), IndexRemove(index=TURNS, member=ALICE))
     lost = await in_line(tasks)
-    tasks.lab.clock.advance(0.001)
+    tasks.lab.clock.advance(HANDED_OVER_SECONDS + 1)
     await tasks.round()
 
     assert (lost, await in_line(tasks)) == ([], [ALICE])

@@ -7,6 +7,8 @@ import httpx
 
 BATCH = "/api/generate/batch"
 TASKS = "/api/generate/task"
+NO_WORKER = {"WORKER_IN_PROCESS": "false", "REDIS_URL": "redis://nobody.invalid"}
+"""Somebody else would work on the tasks; the stores are doubles, so nobody asks at this address."""
 BOB = {"Authorization": "Bearer bob"}
 
 

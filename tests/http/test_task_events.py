@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.http.tasking import TASKS, events, finished, submitted, task
+from tests.http.tasking import NO_WORKER, TASKS, events, finished, submitted, task
 
 from nano_banana_lab.adapters.memory.expiry import Expiry
 from nano_banana_lab.core.generation.ports import ContentBlocked, UpstreamFailed
@@ -164,7 +164,7 @@ async def test_head_is_answered_with_the_headers_alone(service: Any) -> None:
 
 
 async def test_head_does_not_wait_for_the_end_of_the_task(open_service: Any) -> None:
-    async with open_service(WORKER_IN_PROCESS="false") as service:
+    async with open_service(**NO_WORKER) as service:
         asking = asyncio.create_task(service.client.head(f"{TASKS}/{await submitted(service.client)}/events"))
         waiting = asyncio.create_task(until_somebody_waits(service.bus))
         await asyncio.wait((asking, waiting), return_when=asyncio.FIRST_COMPLETED)
@@ -176,7 +176,7 @@ async def test_head_does_not_wait_for_the_end_of_the_task(open_service: Any) -> 
 
 
 async def test_a_stream_ends_at_once_when_the_process_is_stopped(open_service: Any) -> None:
-    async with open_service(WORKER_IN_PROCESS="false") as service:
+    async with open_service(**NO_WORKER) as service:
         following = asyncio.create_task(events(service.client, await submitted(service.client)))
         await until_somebody_waits(service.bus)
         (await service.paid_calls).close()
@@ -217,7 +217,7 @@ async def test_a_task_that_expires_while_it_is_followed_ends_the_stream(
     open_service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task_events, "KEEP_ALIVE_SECONDS", 0.001)
-    async with open_service(WORKER_IN_PROCESS="false") as service:
+    async with open_service(**NO_WORKER) as service:
         task_id = await submitted(service.client, "a")
         told = []
         async for each in await follow(service, task_id):
@@ -231,7 +231,7 @@ async def test_an_idle_stream_only_asks_whether_its_task_is_closed(
     open_service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task_events, "KEEP_ALIVE_SECONDS", 0.001)
-    async with open_service(WORKER_IN_PROCESS="false") as service:
+    async with open_service(**NO_WORKER) as service:
         task_id = await submitted(service.client, *map(str, range(10)))
         following = await follow(service, task_id)
         await anext(following)
@@ -246,7 +246,7 @@ async def test_an_idle_stream_only_asks_whether_its_task_is_closed(
 
 async def test_streams_hold_little_of_a_task_however_long_its_prompts_are(open_service: Any) -> None:
     prompts = [f"{number} {'x' * 1900}" for number in range(300)]
-    async with open_service(BATCH_MAX_PROMPTS="300", WORKER_IN_PROCESS="false") as service:
+    async with open_service(BATCH_MAX_PROMPTS="300", **NO_WORKER) as service:
         task_id = await submitted(service.client, *prompts)
         await held_by(service, task_id, streams=1, told=1)  # what is only ever made once
         at_the_beginning = await held_by(service, task_id, streams=10, told=1)

@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.http.tasking import BOB, TASKS, events, finished, submitted, task
+from tests.http.tasking import BOB, NO_WORKER, TASKS, events, finished, submitted, task
 
 from nano_banana_lab.core.generation.ports import ContentBlocked, UpstreamFailed
-from nano_banana_lab.testing.redis_server import RedisServer
 
 
 async def test_a_task_under_way(service: Any) -> None:
@@ -139,9 +138,8 @@ async def test_the_queue_is_part_of_the_health(service: Any) -> None:
     assert "nbl_task_queue_workers 1.0" in metrics
 
 
-async def test_without_a_worker_tasks_wait_and_the_health_says_so(open_service: Any, redis_server: RedisServer) -> None:
-    redis_server.flush()
-    async with open_service(WORKER_IN_PROCESS="false", REDIS_URL=redis_server.url) as service:
+async def test_without_a_worker_tasks_wait_and_the_health_says_so(open_service: Any) -> None:
+    async with open_service(**NO_WORKER) as service:
         task_id = await submitted(service.client, "a")
         component = (await service.client.get("/api/health/detailed")).json()["components"]["task_queue"]
         status = (await task(service.client, task_id))["status"]
