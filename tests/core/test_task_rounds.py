@@ -3,16 +3,18 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from tests.core.tasking import A_MOMENT, ALICE, LEASE, TRIAL, Far, Tasks, another_process, points
 
+from nano_banana_lab.core.generation.ports import UpstreamRateLimited
 from nano_banana_lab.core.storage.operations import Delete
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks import keep_moving
-from nano_banana_lab.core.tasks.announce import BEGUN, DONE
+from nano_banana_lab.core.tasks.announce import BEGUN, DONE, ITEM
 from nano_banana_lab.core.tasks.keys import OPEN, open_key, task_key
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
-from nano_banana_lab.core.tasks.run_item import OUTAGE_SECONDS
+from nano_banana_lab.core.tasks.run_item import OUTAGE_SECONDS, REFUSALS
 from nano_banana_lab.core.tasks.task import Task, TaskStatus
 from nano_banana_lab.core.tasks.task_book import HANDED_OVER_SECONDS
 
@@ -158,3 +160,53 @@ async def test_a_task_that_expired_leaves_nothing_to_look_at(tasks: Tasks) -> No
 
     assert await tasks.lab.key_values.count(OPEN) == 0
     assert await tasks.lab.key_values.get(open_key(ALICE, task.id)) is None
+
+
+@pytest.mark.parametrize(("said", "waited"), [(47.0, 47), (None, 30)])
+async def test_an_item_waits_while_google_counts_too_many_calls(
+    tasks: Tasks, said: float | None, waited: float
+) -> None:
+    task = await tasks.batch("a")
+    [mine] = await tasks.tickets()
+    tasks.lab.model.then(UpstreamRateLimited(retry_after=said))
+    await tasks.run_item(mine)
+    tasks.lab.clock.advance(waited - 1)
+    await tasks.round()
+    assert (await tasks.statuses(task), await tasks.tickets()) == (["queued"], [])
+
+    tasks.lab.clock.advance(1.001)
+    await tasks.round()
+    done = await tasks.worked_off(task)
+
+    assert (done.status, done.items[0].attempt) == (TaskStatus.COMPLETED, 1)
+    assert (len(tasks.lab.model.requests), await points(tasks)) == (2, (1, 0))
+    told = [msgspec.json.decode(event.data)["status"] for event in await tasks.events(task) if event.name == ITEM]
+    assert told == ["processing", "queued", "processing", "completed"]
+
+
+@pytest.mark.parametrize(
+    "refusals",
+    [
+        [UpstreamRateLimited(retry_after=1) for _ in range(REFUSALS + 1)],
+        [UpstreamRateLimited(retry_after=86400)],
+        [UpstreamRateLimited(reason="spending_cap")],
+        [UpstreamRateLimited(reason="daily", retry_after=30)],
+    ],
+    ids=["again and again", "for a day", "no money", "no more today"],
+)
+async def test_where_waiting_does_not_help_an_item_has_failed(
+    tasks: Tasks, refusals: list[UpstreamRateLimited]
+) -> None:
+    task = await tasks.batch("a")
+    tasks.lab.model.then(*refusals)
+    for _ in refusals:
+        await tasks.round()
+        for ticket in await tasks.tickets():
+            await tasks.run_item(ticket)
+        tasks.lab.clock.advance(HANDED_OVER_SECONDS + 1)
+    done = await tasks.done(task)
+
+    [item] = done.items
+    assert item.failure is not None
+    assert (done.status, item.failure.code) == (TaskStatus.FAILED, "upstream_rate_limited")
+    assert (len(tasks.lab.model.requests), await points(tasks)) == (len(refusals), (0, 0))

@@ -67,12 +67,19 @@ class BeginItem:
                 tried.add(chosen)
             return None if own in tried else await self._begun(own, line)
 
-    async def put_back(self, begun: Begun, *, delay: float = 0) -> None:
-        """Let it wait again, for `delay` seconds at least: it has not been paid for. If that fails it is interrupted in a while."""
-        waiting = msgspec.structs.replace(begun.item, status=ItemStatus.QUEUED, run="", started_at=None)
-        operations = self.book.lining_up(begun.task, waiting, encode(begun.item), delay=delay)
+    async def put_back(self, begun: Begun, *, delay: float = 0, refusals: int = 0) -> Item:
+        """The item, which waits again, for `delay` seconds at least: it has not been paid for.
+
+        `refusals` is how often more the model was too busy for it. If this fails it is interrupted in a while.
+        """
+        item = begun.item
+        waiting = msgspec.structs.replace(
+            item, status=ItemStatus.QUEUED, run="", started_at=None, refusals=item.refusals + refusals
+        )
+        operations = self.book.lining_up(begun.task, waiting, encode(item), delay=delay)
         with contextlib.suppress(CommitRefused, StoreUnavailable):
             await insist(lambda: self.book.key_values.commit(*operations))
+        return waiting
 
     async def hand_on(self, begun: Begun) -> None:
         """Put it back for another process, because this one is being stopped; takes no longer than there is time for."""

@@ -11,6 +11,7 @@ import msgspec
 from nano_banana_lab.core.generation.commission import CarryOut
 from nano_banana_lab.core.generation.make_picture import NewPicture, Order
 from nano_banana_lab.core.generation.paid_calls import PaidCalls, ShuttingDown
+from nano_banana_lab.core.generation.ports import UpstreamRateLimited
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.identity.ports import KeySealer, SealBroken
 from nano_banana_lab.core.quota.reservation import settling
@@ -29,6 +30,15 @@ from nano_banana_lab.core.tasks.task_book import TaskBook
 
 OUTAGE_SECONDS = 20
 """How long an item waits that was begun and then found a store away."""
+
+REFUSALS = 5
+"""How often an item waits because Google counts too many calls; then it has failed."""
+
+REFUSED_SECONDS = 30.0
+"""How long it waits then where Google does not say."""
+
+MOST_REFUSED_SECONDS = 600.0
+"""Longer than that nobody waits; a limit of the day is no matter of waiting."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +68,7 @@ class _Telling:
         self._first = asyncio.create_task(self._announce(self._begun.task, self._begun.item))
 
     async def tell(self, item: Item) -> None:
-        """It has come to its end."""
+        """It has come to its end, or waits again."""
         if self._first is not None:
             await asyncio.wait([self._first])
         await self._announce(self._begun.task, item)
@@ -117,6 +127,8 @@ class RunItem:
         except asyncio.CancelledError:
             await self._cut_off(begun, telling)
             raise
+        except UpstreamRateLimited as error:
+            await self._refused(begun, telling, error)
         except LabError as error:
             await self._end(begun, telling, ItemStatus.FAILED, Failure.of(error))
         except Exception:
@@ -159,6 +171,15 @@ class RunItem:
         if sealed is None:  # never without a word at the operator's expense
             raise SealBroken
         return self.sealer.unseal(sealed, context=task.id) if sealed else None
+
+    async def _refused(self, begun: Begun, telling: _Telling, error: UpstreamRateLimited) -> None:
+        """Google counts too many calls; nothing was paid, so that a batch can wait for as long as Google says."""
+        delay = REFUSED_SECONDS if error.retry_after is None else error.retry_after
+        passing = error.details["reason"] == "rate" and delay <= MOST_REFUSED_SECONDS
+        if passing and begun.item.refusals < REFUSALS:
+            await telling.tell(await self.begin.put_back(begun, delay=delay, refusals=1))
+        else:
+            await self._end(begun, telling, ItemStatus.FAILED, Failure.of(error))
 
     async def _cut_off(self, begun: Begun, telling: _Telling) -> None:
         """The process is being stopped and waits no longer. What may have been paid for is not made again unasked."""

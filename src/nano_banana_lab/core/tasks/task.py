@@ -93,6 +93,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 class Item(Stage, frozen=True, kw_only=True):
     """One picture of a task. `attempt` counts from 1 and grows with each retry, never by itself.
 
+    `refusals` is how often it was put off because Google counts too many calls.
     `reservation` is what pays for it, None where nothing is counted; `run` names who is making it, no two alike.
     Once it is `completed` it has a `picture_id`, once `failed` or `interrupted` a `failure`.
     """
@@ -100,6 +101,7 @@ class Item(Stage, frozen=True, kw_only=True):
     index: int
     commission: Commission
     attempt: int = 1
+    refusals: int = 0
     reservation: Reservation | None = None
     run: str = ""
     picture_id: str | None = None
