@@ -8,58 +8,55 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from tests.benchmarks.bench import BOTH, Bench, Stores
+from tests.benchmarks.bench import BOTH, Bench, Lab, Stores
 from tests.benchmarks.harness import Line, Target, in_turns
 from tests.benchmarks.load import Connection, connected
 from tests.benchmarks.processes import ROOT, Measured
 
 AT_ONCE = 8
 
-Wish = tuple[str, str]
-"""A resolution and a prompt."""
+PROMPT = "a lighthouse in a storm"
 
-ONE_K: Wish = ("1K", "a lighthouse in a storm")
-FOUR_K: Wish = ("4K", "a lighthouse in a storm [[big]]")
+Make = Callable[[int], Awaitable[None]]
+"""Makes so many pictures."""
 
 
 async def run(bench: Bench) -> AsyncIterator[Line]:
-    small, large = bench.size((120, 16), quick=(16, 8))
+    count = bench.size(120, quick=16)
     for stores in BOTH:
         with bench.lab(stores) as lab:
-            async with connected(lab.url, AT_ONCE) as clients, bare(bench, stores) as (process, make):
-                for wish, count, target in ((ONE_K, small, Target(1.5, "at most")), (FOUR_K, large, None)):
+            async with connected(lab.url, AT_ONCE) as clients, _bare(bench, stores) as (process, make):
 
-                    async def ours(wish: Wish = wish, count: int = count) -> float:
-                        before = lab.cpu_seconds()
-                        await asyncio.gather(*(_make(client, wish, count // AT_ONCE) for client in clients))
-                        return (lab.cpu_seconds() - before) / count * 1000
+                async def ours(lab: Lab = lab, clients: Sequence[Connection] = clients) -> float:
+                    before = lab.cpu_seconds()
+                    await asyncio.gather(*(_make(client, count // AT_ONCE) for client in clients))
+                    return (lab.cpu_seconds() - before) / count * 1000
 
-                    async def yardstick(wish: Wish = wish, count: int = count) -> float:
-                        before = process.cpu_seconds()
-                        await make(wish, count)
-                        return (process.cpu_seconds() - before) / count * 1000
+                async def yardstick(process: Measured = process, make: Make = make) -> float:
+                    before = process.cpu_seconds()
+                    await make(count)
+                    return (process.cpu_seconds() - before) / count * 1000
 
-                    found, compared = await in_turns(ours, yardstick, rounds=bench.rounds)
-                    yield Line(
-                        what=f"CPU of a {wish[0]} generation",
-                        stores=stores,
-                        unit="ms",
-                        ours=found,
-                        yardstick=compared,
-                        target=target,
-                    )
+                found, compared = await in_turns(ours, yardstick, rounds=bench.rounds)
+        yield Line(
+            what="CPU of a 1K generation",
+            stores=stores,
+            unit="ms",
+            ours=found,
+            yardstick=compared,
+            target=Target(1.5, "at most"),
+        )
 
 
-async def _make(client: Connection, wish: Wish, count: int) -> None:
-    resolution, prompt = wish
+async def _make(client: Connection, count: int) -> None:
     for _ in range(count):
-        await client.ask("POST", "/api/generate", {"prompt": prompt, "settings": {"resolution": resolution}})
+        await client.ask("POST", "/api/generate", {"prompt": PROMPT})
 
 
 @contextlib.asynccontextmanager
-async def bare(bench: Bench, stores: Stores):
+async def _bare(bench: Bench, stores: Stores) -> AsyncIterator[tuple[Measured, Make]]:
     """The process with nothing but the SDK, and how to let it make pictures."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -76,9 +73,8 @@ async def bare(bench: Bench, stores: Stores):
     assert stdout is not None
     await _hear(stdout, b"ready\n")
 
-    async def make(wish: Wish, count: int) -> None:
-        resolution, prompt = wish
-        stdin.write(f"{count} {resolution} {prompt}\n".encode())
+    async def make(count: int) -> None:
+        stdin.write(f"{count} {PROMPT}\n".encode())
         await _hear(stdout, b"done\n")
 
     try:

@@ -19,7 +19,7 @@ PROMPT = "the whole city from above [[big]]"
 
 async def run(bench: Bench) -> AsyncIterator[Line]:
     for stores in BOTH:
-        for in_flight in (1, 4):
+        for in_flight in bench.size((1, 4), quick=(2,)):
             found = [await _round(bench, stores, in_flight) for _ in range(bench.rounds)]
             yield Line(
                 what=f"4K, {in_flight} in flight: longest stall",

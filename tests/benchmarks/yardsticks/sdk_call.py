@@ -43,10 +43,10 @@ async def storing(*where: str) -> AsyncIterator[Store]:
         yield lambda name, data: s3.put_object(Bucket=bucket, Key=name, Body=data, ContentType="image/jpeg")
 
 
-async def make(client: genai.Client, store: Store, name: str, prompt: str, size: str) -> None:
+async def make(client: genai.Client, store: Store, name: str, prompt: str) -> None:
     config = types.GenerateContentConfig(
         response_modalities=["TEXT", "IMAGE"],
-        image_config=types.ImageConfig(aspect_ratio="16:9", image_size=size),
+        image_config=types.ImageConfig(aspect_ratio="16:9", image_size="1K"),
     )
     model = "gemini-3-pro-image"
     answer = await client.aio.models.generate_content(model=model, contents=prompt, config=config)
@@ -58,15 +58,15 @@ async def main(url: str, *where: str) -> None:
     client, places = genai.Client(api_key="bench", http_options=types.HttpOptions(base_url=url)), itertools.count()
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def one(store: Store, prompt: str, size: str) -> None:
+    async def one(store: Store, prompt: str) -> None:
         async with room:
-            await make(client, store, f"{next(places)}.jpg", prompt, size)
+            await make(client, store, f"{next(places)}.jpg", prompt)
 
     async with storing(*where) as store:
         print("ready", flush=True)  # noqa: T201 - how the parent knows
         while line := await asyncio.to_thread(sys.stdin.readline):
-            count, size, prompt = line.rstrip("\n").split(" ", 2)
-            await asyncio.gather(*(one(store, prompt, size) for _ in range(int(count))))
+            count, prompt = line.rstrip("\n").split(" ", 1)
+            await asyncio.gather(*(one(store, prompt) for _ in range(int(count))))
             print("done", flush=True)  # noqa: T201 - likewise
 
 
