@@ -22,8 +22,14 @@ T = TypeVar("T")
 Stores = Literal["embedded", "redis + s3"]
 BOTH: tuple[Stores, ...] = ("embedded", "redis + s3")
 
-ROOMY = {"RATE_LIMIT_REQUESTS": "100000000", "BATCH_MAX_PROMPTS": "1000"}
-"""Requests are counted as always, and nobody is turned away."""
+IN_PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "only-for-labs-that-live-as-long-as-a-benchmark",
+    "GOOGLE_API_KEY": "bench",
+    "RATE_LIMIT_REQUESTS": "100000000",
+    "BATCH_MAX_PROMPTS": "1000",
+}
+"""As a lab is run for others; requests are counted as always, and nobody is turned away."""
 
 
 class Lab(Serving):
@@ -78,7 +84,7 @@ class Bench:
     def settings(self, stores: Stores) -> dict[str, str]:
         """Fresh stores of this kind, and the stand-in as the model."""
         self._labs += 1
-        own = {**ROOMY, "GOOGLE_API_KEY": "bench", "GOOGLE_GEMINI_BASE_URL": self.gemini_url}
+        own = {**IN_PRODUCTION, "GOOGLE_GEMINI_BASE_URL": self.gemini_url}
         own["DATA_DIR"] = str(self.folder / f"data-{self._labs}")
         return own if stores == "embedded" else {**own, **self._services(f"bench-{os.getpid()}-{self._labs}")}
 

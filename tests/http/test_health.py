@@ -1,5 +1,6 @@
 """Alive, ready, well: what probes and people are told."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,12 +11,20 @@ from nano_banana_lab.core.storage.ports import StoreUnavailable
 DOWN = StoreUnavailable("store")
 
 
-@pytest.mark.parametrize("path", ["/api/health", "/api/health/live", "/api/health/ready"])
+@pytest.mark.parametrize("path", ["/api/health", "/api/health/ready"])
 async def test_a_well_service_says_so(client: Any, path: str) -> None:
     response = await client.get(path)
 
     assert response.status_code == 200
     assert response.json() == {"status": "healthy", "timestamp": "2026-11-22T12:00:00.000Z"}
+
+
+async def test_a_process_that_is_alive_says_so_and_when(client: Any) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    health = (await client.get("/api/health/live")).raise_for_status().json()
+
+    assert health["status"] == "healthy"
+    assert before <= datetime.fromisoformat(health["timestamp"]) <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize("store", ["key_values", "blobs"])

@@ -67,10 +67,11 @@ class Envelope:
                 _add_headers(message, request_id, state.get(HEADERS_OF_EVERY_ANSWER, ()))
             await send(message)
 
+        self._metrics.in_progress += 1
         try:
-            with self._metrics.in_progress.track_inprogress():
-                await self._app(scope, receive, send_in_envelope)
+            await self._app(scope, receive, send_in_envelope)
         finally:
+            self._metrics.in_progress -= 1
             self._report(scope, method, status, time.perf_counter() - started)
 
     def _report(self, scope: Any, method: str, status: int, seconds: float) -> None:

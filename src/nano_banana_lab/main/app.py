@@ -22,7 +22,7 @@ from nano_banana_lab.http.envelope import Envelope
 from nano_banana_lab.http.errors import EXCEPTION_HANDLERS
 from nano_banana_lab.http.gate import Gate
 from nano_banana_lab.http.generate import GenerateController
-from nano_banana_lab.http.health import HealthController, ServiceInfo
+from nano_banana_lab.http.health import HealthController, LivenessController, ServiceInfo
 from nano_banana_lab.http.history import HistoryController
 from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.metrics import MetricsController
@@ -88,7 +88,7 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
     """
     container = make_container(settings, *overrides)
     app = Litestar(
-        route_handlers=[DishkaRouter(path="/", route_handlers=CONTROLLERS), docs_assets()],
+        route_handlers=[DishkaRouter(path="/", route_handlers=CONTROLLERS), LivenessController, docs_assets()],
         plugins=[Gate(limiting=settings.rate_limit_enabled, pages=_pages(settings)), AllowedMethods()],
         dependencies={CALLER: Provide(provide_caller)},
         exception_handlers=EXCEPTION_HANDLERS,

@@ -18,6 +18,12 @@ from google import genai
 from google.genai import types
 
 AT_ONCE = 8
+CATEGORIES = (
+    types.HarmCategory.HARM_CATEGORY_HARASSMENT,
+    types.HarmCategory.HARM_CATEGORY_HATE_SPEECH,
+    types.HarmCategory.HARM_CATEGORY_SEXUALLY_EXPLICIT,
+    types.HarmCategory.HARM_CATEGORY_DANGEROUS_CONTENT,
+)
 
 Store = Callable[[str, bytes], Awaitable[object]]
 
@@ -44,7 +50,9 @@ async def storing(*where: str) -> AsyncIterator[Store]:
 
 
 async def make(client: genai.Client, store: Store, name: str, prompt: str) -> None:
+    threshold = types.HarmBlockThreshold.BLOCK_MEDIUM_AND_ABOVE
     config = types.GenerateContentConfig(
+        safety_settings=[types.SafetySetting(category=category, threshold=threshold) for category in CATEGORIES],
         response_modalities=["TEXT", "IMAGE"],
         image_config=types.ImageConfig(aspect_ratio="16:9", image_size="1K"),
     )

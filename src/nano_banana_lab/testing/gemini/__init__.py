@@ -23,7 +23,7 @@ so `[[503 x2]]` fails twice and then succeeds. Several markers combine. `GET /` 
     429-free, 500, 503, 504, html-502, html-403, redirect, disconnect, cut, empty, garbage, slow SECONDS, hold
     NAME, prompt-blocked, no-image, image-other, blocked, prohibited, recitation, refusal, empty-parts,
     data-uri, max-tokens, missing-signature, finish REASON, no-image-finish REASON, continuation, unknown-finish,
-    thoughts, thought-image, three-images, no-text, text-after, png, mislabelled, unreadable, urlsafe, big,
+    thoughts, thought-image, three-images, no-text, text-after, png, mislabelled, unreadable, urlsafe, big, weight BYTES,
     grounding, retiring, odd-footnotes, say TEXT,
     too-few, too-many, repeated, blank, too-long, echo, other-language, wrong-schema, prose
 

@@ -191,7 +191,7 @@ def _picture(question: Question, label: str) -> dict[str, Any]:
         return {"inlineData": {"mimeType": "image/jpeg", "data": b"this is no picture"}}
     if "png" in marks:
         return {"inlineData": {"mimeType": "image/png", "data": pictures.png(size, name)}}
-    data = pictures.jpeg(size, name, padding=_BIG if "big" in marks else 0)
+    data = pictures.jpeg(size, name, padding=_BIG if "big" in marks else int(marks.get("weight") or 0))
     return {"inlineData": {"mimeType": "image/png" if "mislabelled" in marks else "image/jpeg", "data": data}}
 
 

@@ -44,6 +44,7 @@ MEANINGS = {
     "unreadable": "what is called a picture is none",
     "urlsafe": "base64 in the URL-safe alphabet, without padding",
     "big": "the picture has 19.5 MB, the answer 26 MB",
+    "weight": "[[weight BYTES]]: the picture has so many bytes more",
     "grounding": "web and picture searches, also unasked",
     "retiring": "modelStatus announces the end of the model",
     "odd-footnotes": "usage, ratings and grounding of the wrong types",
