@@ -13,7 +13,7 @@ RUN := .venv/installed-to-run
 DEV := .venv/installed-to-develop
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check contracts e2e fuzz soak lock clean
+.PHONY: help run test check contracts e2e bench fuzz soak lock clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z0-9]*\):.*  ## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,9 @@ contracts: $(DEV)  ## Run what every port promises on every adapter, and show th
 e2e: $(DEV)  ## Run the tests that start the service as a process
 	@$(BIN)/pytest tests/e2e
 
+bench: $(DEV)  ## Measure speed and memory against yardsticks (QUICK=1, ONLY=history, MARKDOWN=1)
+	@$(BIN)/python -m tests.benchmarks $(if $(QUICK),--quick) $(if $(MARKDOWN),--markdown) $(addprefix --only ,$(ONLY))
+
 fuzz: $(DEV)  ## Ask the API at random, more than 10,000 times (EXAMPLES=N for each operation)
 	@$(BIN)/python -m tests.fuzz $(if $(EXAMPLES),--examples $(EXAMPLES))
 
@@ -48,7 +51,7 @@ lock:  ## Write requirements.lock from pyproject.toml (UPGRADE=1: with the newes
 	@$(PYTHON) .ci/lock.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## Remove what these commands made; pictures under ./data stay
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks dist
 	@find src tests adapters_contract_tests .ci -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

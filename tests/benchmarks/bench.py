@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 from tests.benchmarks.processes import Serving, beginning
 
@@ -42,14 +42,18 @@ class Lab(Serving):
 
 @dataclass
 class Bench:
-    """One run. `quick` runs everything, in sizes that say little; `rounds` is how often each side is measured."""
+    """One run on these kinds of stores, each side of a row measured `rounds` times.
+
+    `quick` runs everything in sizes that say little.
+    """
 
     quick: bool = False
     rounds: int = 5
+    kinds: tuple[Stores, ...] = BOTH
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _labs: int = 0
 
-    def __enter__(self) -> "Bench":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -37,7 +37,7 @@ async def probing(url: str) -> AsyncIterator[list[float]]:
 
 async def _ask(url: str, over: threading.Event) -> list[float]:
     connection, raw, latencies = await Connection.open(url), request("GET", "/api/health/live"), list[float]()
-    print("asking", flush=True)  # noqa: T201 - how the parent knows
+    print("asking", flush=True)
     while not over.is_set():
         begun = time.perf_counter()
         await connection.send(raw)
@@ -49,4 +49,4 @@ async def _ask(url: str, over: threading.Event) -> list[float]:
 if __name__ == "__main__":
     closed = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), closed.set()), daemon=True).start()
-    print(json.dumps(asyncio.run(_ask(sys.argv[1], closed))))  # noqa: T201 - likewise
+    print(json.dumps(asyncio.run(_ask(sys.argv[1], closed))))

@@ -82,7 +82,7 @@ class Beginning(Serving):
 
 
 @contextlib.contextmanager
-def beginning(command: Sequence[str], port: int, environment: Mapping[str, str] = {}) -> Iterator[Beginning]:  # noqa: B006
+def beginning(command: Sequence[str], port: int, environment: Mapping[str, str] = {}) -> Iterator[Beginning]:
     """A process that has just been started and will serve on `port`; killed at the end.
 
     Nothing but `environment` and `PATH` is in its environment.

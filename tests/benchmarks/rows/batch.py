@@ -6,7 +6,7 @@ The upstream answers at once, so this is what the lab itself takes. Without a ya
 import time
 from collections.abc import AsyncIterator
 
-from tests.benchmarks.bench import BOTH, Bench
+from tests.benchmarks.bench import Bench
 from tests.benchmarks.events import until_done
 from tests.benchmarks.harness import Line
 from tests.benchmarks.load import connected
@@ -15,7 +15,7 @@ from tests.benchmarks.load import connected
 async def run(bench: Bench) -> AsyncIterator[Line]:
     count = bench.size(1000, quick=20)
     prompts = {"prompts": [f"a postcard from town {number}" for number in range(count)]}
-    for stores in BOTH:
+    for stores in bench.kinds:
         accepted, done = list[float](), list[float]()
         with bench.lab(stores) as lab:
             async with connected(lab.url, 1) as [client]:

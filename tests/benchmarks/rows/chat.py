@@ -3,14 +3,14 @@
 import time
 from collections.abc import AsyncIterator
 
-from tests.benchmarks.bench import BOTH, Bench
+from tests.benchmarks.bench import Bench
 from tests.benchmarks.harness import Line, repeated
 from tests.benchmarks.load import connected
 
 
 async def run(bench: Bench) -> AsyncIterator[Line]:
     turns = bench.size(10, quick=2)
-    for stores in BOTH:
+    for stores in bench.kinds:
         with bench.lab(stores) as lab:
             async with connected(lab.url, 1) as [client]:
 

@@ -7,7 +7,7 @@ aioboto3 reads from the same bucket. Both servers are pinned to one core and the
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from tests.benchmarks.bench import BOTH, Bench, Lab
+from tests.benchmarks.bench import Bench, Lab
 from tests.benchmarks.harness import Line, Target, in_turns
 from tests.benchmarks.load import connected, hammer, request
 from tests.benchmarks.processes import Serving, on_other_core, running_yardstick
@@ -22,12 +22,15 @@ PICTURE_BYTES = 2_000_000
 async def run(bench: Bench) -> AsyncIterator[Line]:
     downloads = bench.size(400, quick=40)
     pictures = [jpeg((1376, 768), f"picture {number}", padding=PICTURE_BYTES) for number in range(PICTURES)]
-    for stores in BOTH:
+    for stores in bench.kinds:
         with bench.lab(stores) as lab:
             kept = await _upload(lab, pictures)
-            with _bare(bench, lab.settings, pictures, [key for _, key in kept]) as (bare, names), on_other_core(lab, bare):
+            with (
+                _bare(bench, lab.settings, pictures, [key for _, key in kept]) as (bare, names),
+                on_other_core(lab, bare),
+            ):
 
-                async def ours(lab: Lab = lab, paths: Sequence[str] = [url for url, _ in kept]) -> float:  # noqa: B006
+                async def ours(lab: Lab = lab, paths: Sequence[str] = [url for url, _ in kept]) -> float:
                     return await _throughput(lab.url, paths, downloads)
 
                 async def yardstick(bare: Serving = bare, paths: Sequence[str] = names) -> float:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 
-from tests.benchmarks.bench import BOTH, Bench
+from tests.benchmarks.bench import Bench
 from tests.benchmarks.events import until_done
 from tests.benchmarks.harness import Line, repeated
 from tests.benchmarks.load import connected
@@ -11,7 +11,7 @@ from tests.benchmarks.load import connected
 
 async def run(bench: Bench) -> AsyncIterator[Line]:
     prompts = {"prompts": [f"a stamp of {number} cents" for number in range(bench.size(100, quick=10))]}
-    for stores in BOTH:
+    for stores in bench.kinds:
         with bench.lab(stores) as lab:
             async with connected(lab.url, 1) as [client]:
                 task = await client.ask("POST", "/api/generate/batch", prompts)

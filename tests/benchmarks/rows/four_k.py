@@ -9,7 +9,7 @@ so that nothing an earlier round left behind is counted as there before.
 import asyncio
 from collections.abc import AsyncIterator
 
-from tests.benchmarks.bench import BOTH, Bench, Stores
+from tests.benchmarks.bench import Bench, Stores
 from tests.benchmarks.harness import Line, Target
 from tests.benchmarks.load import Connection, connected
 from tests.benchmarks.probe import probing
@@ -18,7 +18,7 @@ PROMPT = "the whole city from above [[big]]"
 
 
 async def run(bench: Bench) -> AsyncIterator[Line]:
-    for stores in BOTH:
+    for stores in bench.kinds:
         for in_flight in bench.size((1, 4), quick=(2,)):
             found = [await _round(bench, stores, in_flight) for _ in range(bench.rounds)]
             yield Line(

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from tests.benchmarks.bench import BOTH, Bench
+from tests.benchmarks.bench import Bench
 from tests.benchmarks.harness import Line, Target, percentile
 from tests.benchmarks.load import connected
 from tests.benchmarks.probe import probing
@@ -18,7 +18,7 @@ UPSTREAM_SECONDS = 2.0
 async def run(bench: Bench) -> AsyncIterator[Line]:
     at_once, upstream = bench.size(256, quick=16), bench.size(UPSTREAM_SECONDS, quick=0.5)
     prompt = {"prompt": f"a harbour at dawn [[slow {upstream}]]"}
-    for stores in BOTH:
+    for stores in bench.kinds:
         took, p99 = list[float](), list[float]()
         with bench.lab(stores) as lab:
             async with connected(lab.url, at_once) as clients:

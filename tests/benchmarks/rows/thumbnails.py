@@ -6,7 +6,7 @@ Without a yardstick.
 import time
 from collections.abc import AsyncIterator
 
-from tests.benchmarks.bench import BOTH, Bench
+from tests.benchmarks.bench import Bench
 from tests.benchmarks.harness import Line
 from tests.benchmarks.load import Connection, connected, request
 
@@ -17,7 +17,7 @@ TIMES = 20
 
 async def run(bench: Bench) -> AsyncIterator[Line]:
     size = bench.size((5504, 3072), quick=(1376, 768))
-    for stores in BOTH:
+    for stores in bench.kinds:
         made, had = list[float](), list[float]()
         with bench.lab(stores) as lab:
             async with connected(lab.url, 1) as [client]:

@@ -71,11 +71,11 @@ async def main(url: str, *where: str) -> None:
             await make(client, store, f"{next(places)}.jpg", prompt)
 
     async with storing(*where) as store:
-        print("ready", flush=True)  # noqa: T201 - how the parent knows
+        print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             count, prompt = line.rstrip("\n").split(" ", 1)
             await asyncio.gather(*(one(store, prompt) for _ in range(int(count))))
-            print("done", flush=True)  # noqa: T201 - likewise
+            print("done", flush=True)
 
 
 if __name__ == "__main__":
