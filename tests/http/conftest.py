@@ -1,7 +1,7 @@
 """The whole application in this process, on memory stores and scripted models, and a client that talks to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,6 +133,14 @@ def _service(options: dict[str, Any]) -> Service:
     service = Service(**options)
     service.app = create_app(read_settings(environ), service.doubles)
     return service
+
+
+@pytest.fixture(scope="session", autouse=True)
+def eager_start() -> Iterator[None]:
+    """Nothing waits for a first answer: there is nothing to load."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nano_banana_lab.main.app.SECONDS_TO_BE_ASKED", 0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What is true of every response, also of those that no route answered: headers, a line in the log, metrics."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable
@@ -38,12 +39,13 @@ class Envelope:
     """Wraps the whole application. Litestar's own middleware never sees 404 and 405, so this stands outside.
 
     It also hands the container on: everything in it lives as long as the application,
-    so no request needs a container of its own.
+    so no request needs a container of its own. `answered` is set from the first answer on.
     """
 
-    def __init__(self, app: ASGIApp, container: AsyncContainer) -> None:
+    def __init__(self, app: ASGIApp, container: AsyncContainer, answered: asyncio.Event) -> None:
         self._app = app
         self._container = container
+        self._answered = answered
         self._metrics = container.get_sync(RequestMetrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,6 +74,7 @@ class Envelope:
             await self._app(scope, receive, send_in_envelope)
         finally:
             self._metrics.in_progress -= 1
+            self._answered.set()
             self._report(scope, method, status, time.perf_counter() - started)
 
     def _report(self, scope: Any, method: str, status: int, seconds: float) -> None:

@@ -1,5 +1,7 @@
 """The application: every route, wired to the adapters that the settings choose."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -42,6 +44,12 @@ from nano_banana_lab.main.container import make_container
 from nano_banana_lab.main.setting_warnings import log_warnings
 from nano_banana_lab.main.settings import Settings
 from nano_banana_lab.main.work import busy
+
+SECONDS_TO_BE_ASKED = 1.0
+"""How long a lab waits for its first request before it loads what it needs for more than answers.
+
+The clients for Gemini and for the task queue take a second to load, in which it could hardly say that it is ready.
+"""
 
 EXPOSED_HEADERS = [
     "X-Request-ID",
@@ -86,7 +94,7 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
 
     Nothing is opened or imported for a client library before the application starts or the first request needs it.
     """
-    container = make_container(settings, *overrides)
+    container, answered = make_container(settings, *overrides), asyncio.Event()
     app = Litestar(
         route_handlers=[DishkaRouter(path="/", route_handlers=CONTROLLERS), LivenessController, docs_assets()],
         plugins=[Gate(limiting=settings.rate_limit_enabled, pages=_pages(settings)), AllowedMethods()],
@@ -96,13 +104,13 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
         request_max_body_size=settings.max_request_bytes,
         cors_config=_cors(settings),
         openapi_config=openapi_config(version("nano-banana-lab"), sign_in=settings.auth_enabled),
-        lifespan=[_lifespan(container, settings)],
+        lifespan=[_lifespan(container, settings, answered)],
         logging_config=None,
         debug=False,
     )
     app.state.default_language = settings.default_language
     app.state.dishka_container = container
-    app.asgi_handler = Envelope(app.asgi_handler, container)
+    app.asgi_handler = Envelope(app.asgi_handler, container, answered)
     return app
 
 
@@ -119,8 +127,16 @@ def _cors(settings: Settings) -> CORSConfig | None:
     )
 
 
-def _lifespan(container: AsyncContainer, settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    container: AsyncContainer, settings: Settings, answered: asyncio.Event
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     at_once = settings.max_concurrent_generations if settings.worker_in_process else None
+
+    async def asked() -> None:
+        """Somebody has had an answer, or nobody asks."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SECONDS_TO_BE_ASKED):
+                await answered.wait()
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -129,7 +145,7 @@ def _lifespan(container: AsyncContainer, settings: Settings) -> Callable[[Litest
             await container.get(ServiceInfo)  # its uptime begins now
             # Reading tokens takes a library whose import would hold up the first request.
             await container.get(IdentifyOwner)
-            async with busy(container, concurrency=at_once):
+            async with busy(container, concurrency=at_once, once=asked):
                 try:
                     yield
                 finally:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from dishka import AsyncContainer
@@ -31,12 +31,30 @@ async def work(container: AsyncContainer, *, concurrency: int) -> None:
         await asyncio.wait((working, stopping))
 
 
+async def at_once() -> None:
+    """Nothing has to happen before."""
+
+
 @asynccontextmanager
-async def busy(container: AsyncContainer, *, concurrency: int | None) -> AsyncIterator[None]:
-    """Do the chores meanwhile, and unless `concurrency` is None, `work`; at the end what is not finished is cut off."""
-    activities = [asyncio.create_task(do_chores(container))]
+async def busy(
+    container: AsyncContainer, *, concurrency: int | None, once: Callable[[], Awaitable[None]] = at_once
+) -> AsyncIterator[None]:
+    """Do the chores meanwhile, and unless `concurrency` is None, `work`; at the end what is not finished is cut off.
+
+    `once` says when to begin.
+    """
+
+    async def chores() -> None:
+        await once()
+        await do_chores(container)
+
+    async def items(concurrency: int) -> None:
+        await once()
+        await work(container, concurrency=concurrency)
+
+    activities = [asyncio.create_task(chores())]
     if concurrency is not None:
-        activities.append(asyncio.create_task(work(container, concurrency=concurrency)))
+        activities.append(asyncio.create_task(items(concurrency)))
     try:
         yield
     finally:
