@@ -61,6 +61,7 @@ class Envelope:
         state["dishka_container"] = self._container
         state[METHOD_AS_SENT] = method
         request_id = request_id_of(scope)
+        self._metrics.in_progress += 1
 
         async def send_in_envelope(message: Message) -> None:
             nonlocal status
@@ -69,7 +70,6 @@ class Envelope:
                 _add_headers(message, request_id, state.get(HEADERS_OF_EVERY_ANSWER, ()))
             await send(message)
 
-        self._metrics.in_progress += 1
         try:
             await self._app(scope, receive, send_in_envelope)
         finally:
@@ -96,9 +96,10 @@ class Envelope:
 def _add_headers(message: Any, request_id: str, more: Iterable[tuple[bytes, bytes]]) -> None:
     """In raw form: this runs for every response, and the probes of a busy host are many."""
     headers = message["headers"] = list(message["headers"])
-    if not any(name == b"cache-control" for name, _ in headers):
+    names = {name for name, _ in headers}
+    if b"cache-control" not in names:
         headers.append((b"cache-control", b"no-store"))
-    if any(name == b"content-language" for name, _ in headers):
+    if b"content-language" in names:
         headers[:] = _also_varying_by(b"Accept-Language", headers)
     headers.append((REQUEST_ID_HEADER, request_id.encode("ascii")))
     headers += SECURITY_HEADERS

@@ -1,6 +1,7 @@
 """From the lab's requests to what google-genai is asked (GEMINI.md sections 1.1, 2 and 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -51,7 +52,7 @@ def config_of(request: ImageRequest, model: GeminiModel) -> types.GenerateConten
             aspect_ratio=request.settings.aspect_ratio,
             image_size=request.settings.resolution.value if model.image_size else None,
         ),
-        safety_settings=_safety_settings(request.settings.safety_level),
+        safety_settings=list(_safety_settings(request.settings.safety_level)),
         tools=[types.Tool(google_search=types.GoogleSearch())] if request.grounding else None,
         thinking_config=_thinking_config(request, model),
         **_ONE_CALL,
@@ -84,7 +85,8 @@ def _part(part: Part, marker: bytes) -> types.Part:
     return types.Part(text=part.text, thought_signature=part.signature)
 
 
-def _safety_settings(level: SafetyLevel) -> list[types.SafetySetting]:
+@cache
+def _safety_settings(level: SafetyLevel) -> Sequence[types.SafetySetting]:
     threshold = types.HarmBlockThreshold(_THRESHOLDS[level])
     return [types.SafetySetting(category=types.HarmCategory(name), threshold=threshold) for name in _CATEGORIES]
 
