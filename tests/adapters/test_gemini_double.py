@@ -57,6 +57,15 @@ def test_a_picture_decodes_and_carries_content_credentials(http):
     assert CONTENT_CREDENTIALS in data
 
 
+def test_a_picture_can_be_made_heavier(http):
+    (light,), (heavy,) = (
+        pictures_in(http.post(PRO, json=asking(text))) for text in ("a cat", "a cat [[weight 200000]]")
+    )
+
+    assert 200_000 <= len(heavy) - len(light) <= 200_100
+    assert Image.open(io.BytesIO(heavy)).size == Image.open(io.BytesIO(light)).size
+
+
 def test_the_same_prompt_gives_the_same_picture_and_another_prompt_another(http):
     first, second, other = (pictures_in(http.post(PRO, json=asking(text)))[0] for text in ("a", "a", "b"))
 
