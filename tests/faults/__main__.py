@@ -1,0 +1,82 @@
+"""Run the rows of the table, and say where what is seen differs from what is expected.
+
+python -m tests.faults [--short] [--jobs N] [--markdown FILE] [WORD ...]
+
+With words, only rows whose name has them all. Ends with 1 when a row differs.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.faults.bench import Equipment
+from tests.faults.outcome import Row, Seen
+from tests.faults.proxies import proxy_loop
+from tests.faults.report import markdown
+from tests.faults.seeing import seeing
+from tests.faults.table import GOOGLES, ROWS
+
+from nano_banana_lab.testing.gemini import running_gemini
+from nano_banana_lab.testing.s3_server import running_s3
+
+
+def main() -> int:
+    options = _options()
+    wanted = [
+        row for row in ROWS if all(word in row.name for word in options.words) and (row.in_short or not options.short)
+    ]
+    with _equipment() as equipment, ThreadPoolExecutor(options.jobs) as threads:
+        alone = [[row] for row in wanted if row.moment != GOOGLES]
+        together = [row for row in wanted if row.moment == GOOGLES]
+        chains = [*([together] if together else []), *alone]
+        seen = dict(pair for chain in threads.map(lambda rows: _run(equipment, rows), chains) for pair in chain)
+    differing = [row for row in wanted if differences(row, seen[row])]
+    if options.markdown:
+        options.markdown.write_text(markdown([(row, seen[row]) for row in wanted]))
+    print(f"{len(wanted) - len(differing)} of {len(wanted)} rows are as expected")
+    return 1 if differing else 0
+
+
+def differences(row: Row, seen: Seen) -> list[str]:
+    """Each value that is not the expected one, in words."""
+    expected, found = asdict(row.expected), asdict(seen.outcome)
+    wrong = [
+        f"{name}: {found[name]!r} instead of {expected[name]!r}" for name in expected if found[name] != expected[name]
+    ]
+    return wrong + ([f"{seen.seconds:.1f} s instead of at most {row.within:g}"] if seen.seconds > row.within else [])
+
+
+def _run(equipment: Equipment, rows: Sequence[Row]) -> list[tuple[Row, Seen]]:
+    with seeing(equipment) as see:
+        return [(row, _told(row, asyncio.run(see(row)))) for row in rows]
+
+
+def _told(row: Row, seen: Seen) -> Seen:
+    wrong = differences(row, seen)
+    print(f"{'DIFFERS' if wrong else 'ok'}  {row.name}  {seen.seconds:.1f} s", *wrong, sep="\n    ", flush=True)
+    return seen
+
+
+@contextmanager
+def _equipment() -> Iterator[Equipment]:
+    with tempfile.TemporaryDirectory() as folder, running_gemini() as gemini, running_s3() as s3, proxy_loop() as loop:
+        yield Equipment(Path(folder), gemini, s3, loop)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    parser.add_argument("--short", action="store_true", help="only the rows that every test run has")
+    parser.add_argument("--jobs", type=int, default=6, help="rows at the same time (%(default)s); most of them wait")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
