@@ -2,7 +2,7 @@
 
 python -m tests.faults [--short] [--jobs N] [--markdown FILE] [WORD ...]
 
-With words, only rows whose name has them all. Ends with 1 when a row differs.
+With words, only rows whose name has one of them. Ends with 1 when a row differs.
 """
 
 import argparse
@@ -29,7 +29,10 @@ from nano_banana_lab.testing.s3_server import running_s3
 def main() -> int:
     options = _options()
     wanted = [
-        row for row in ROWS if all(word in row.name for word in options.words) and (row.in_short or not options.short)
+        row
+        for row in ROWS
+        if (not options.words or any(word in row.name for word in options.words))
+        and (row.in_short or not options.short)
     ]
     with _equipment() as equipment, ThreadPoolExecutor(options.jobs) as threads:
         alone = [[row] for row in wanted if row.moment != GOOGLES]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 SIDECAR, PICTURE = "sidecar", "picture"
 """The files of a picture, in the order in which they are stored."""
 
-CHORES, LEASE, REINDEX, REPORTED = "rounds", "lease", "reindex", "reported"
-"""What does something afterwards: the lab's rounds, the end of a dead reservation's lease, the operator's `reindex`,
+LEASE, CHORES, REINDEX, REPORTED = "lease", "rounds", "reindex", "reported"
+"""What does something afterwards: the end of a dead reservation's lease, the lab's rounds, the operator's `reindex`,
 which enters pictures and takes out records, or only reports a file that does not fit."""
 
 CALIFORNIA = "until midnight in California"

@@ -113,16 +113,13 @@ class S3Proxy(_Proxy):
         self._do(self._behave(self._forward))
 
     def stop_at(self, method: str, ending: str, *, answered: bool) -> Stop:
-        """Let the next such request wait before S3 gets it, or before its client gets the answer."""
-        stop = Stop(method, ending, answered)
-        self._stop = stop
-        return stop
+        """Let the next such request wait before S3 gets it, or before its client gets the answer; no later one does."""
+        self._stop = Stop(method, ending, answered)
+        return self._stop
 
-    def go_on(self) -> None:
-        """Open the stop."""
-        stop, self._stop = self._stop, None
-        if stop is not None:
-            self._loop.call_soon_threadsafe(stop.open.set)
+    def go_on(self, stop: Stop) -> None:
+        """Let what waits there go on."""
+        self._loop.call_soon_threadsafe(stop.open.set)
 
     async def _behave(self, behaviour: Callable[[], Awaitable[bool]]) -> None:
         self._behaviour = behaviour
@@ -170,6 +167,7 @@ class S3Proxy(_Proxy):
         stop = self._stop
         wanted = (request.method, answered) == (stop.method, stop.answered) if stop else False
         if stop and wanted and request.path.endswith(stop.ending):
+            self._stop = None
             stop.reached.set()
             await stop.open.wait()
 

@@ -94,7 +94,7 @@ async def between_the_files(bench: Bench) -> Seen:
     making = asyncio.create_task(_asked_for(bench))
     await asyncio.to_thread(stop.reached.wait, PATIENCE)
     fault.go_wrong(bench)
-    bench.s3.go_on()
+    bench.s3.go_on(stop)
     told = await making
     files, ready = bench.files(), await _readiness(bench.lab)
     return await _afterwards(bench, start, told, files, ready, fault)
@@ -144,7 +144,7 @@ async def killed_before_the_answer(bench: Bench) -> Seen:
     making = asyncio.create_task(_asked_for(bench))
     await asyncio.to_thread(stop.reached.wait, PATIENCE)
     bench.replies.mute()
-    bench.s3.go_on()
+    bench.s3.go_on(stop)
     await _until(lambda: not bench.reservations())
     return await _killed(bench, start, making)
 
@@ -255,7 +255,6 @@ async def _killed(
     """Kill the lab, and see what its heir, or the process beside it, makes of what it left."""
     await asyncio.to_thread(bench.lab.kill)
     told, files = await making, bench.files()
-    bench.s3.get_well()
     bench.lab = survivor or bench.start_lab()
     return await _afterwards(bench, start, told, files, await _readiness(bench.lab))
 
@@ -290,15 +289,15 @@ async def _afterwards(
 
 
 async def _heal(bench: Bench) -> tuple[str, ...]:
-    """Wait for what the lab does by itself, let a minute pass for reservations, reindex; says what of it did anything."""
+    """Let a minute pass for reservations, wait for what the lab does by itself, reindex; says what of it did anything."""
+    lease = await reap_at_once(bench.settings, ahead=LEASE_IS_OVER)
     chores = "stored and not yet listed" in bench.lab.log()
     if chores:
         await _until(lambda: "entered in the history" in bench.lab.log())
-    lease = await reap_at_once(bench.settings, ahead=LEASE_IS_OVER)
     report = await _reindex(bench.settings)
     did = {
-        CHORES: chores,
         LEASE: lease,
+        CHORES: chores,
         REINDEX: report.restored or report.ghosts,
         REPORTED: report.troubles,
     }

@@ -26,13 +26,13 @@ REFUSED = Outcome(answer=UNAVAILABLE, retry_after="5", asked=0, ready=503)
 LOST = Outcome(answer=UNAVAILABLE, retry_after="5", ready=503)
 """Google was paid, the picture could not be stored, and the points were given back."""
 
-NOT_LISTED = replace(LOST, files=BOTH_FILES, charged=1, healed_by=(CHORES, LEASE), listed_at_last=1)
+NOT_LISTED = replace(LOST, files=BOTH_FILES, charged=1, healed_by=(LEASE, CHORES), listed_at_last=1)
 """The picture is stored and the index was away: it is listed as soon as the index is back, and not charged."""
 
 KILLED = Outcome(answer="none", charged=1, healed_by=(LEASE,))
 """Nothing was stored, and the points come back when their lease runs out."""
 
-INSIST = 20.0
+INSIST = 25.0
 """Seconds for six tries to keep what has been paid for, when a store says no at once."""
 
 INSIST_IN_SILENCE = 55.0
