@@ -152,8 +152,38 @@ async def test_what_could_not_be_listed_is_listed_once_the_store_is_back(
     await is_kept_once(lab, picture)
 
 
-async def test_a_picture_that_could_not_be_stored_leaves_no_sidecar(lab: Any, keep_despite: Any, mishap: Any) -> None:
+async def test_a_picture_that_could_not_be_stored_leaves_no_sidecar(lab: Any, unreliable: Any, mishap: Any) -> None:
+    blobs = unreliable(lab.blobs, mishap(DOWN, "put", "head", at=2))
+    keep = KeepPicture(blobs=blobs, key_values=lab.key_values)
     with pytest.raises(StoreUnavailable):
-        await keep_despite(mishap(DOWN, "put", at=2), lab.picture())
+        await keep(lab.picture(), b"picture")
+    with pytest.raises(StoreUnavailable):
+        await keep.forget_the_unstored()
+    blobs.mishap = None
 
+    assert [await keep.forget_the_unstored(), await keep.forget_the_unstored()] == [1, 0]
+    assert await keep.list_the_unlisted() == 0
     assert await lab.files() == []
+
+
+async def test_a_picture_that_was_stored_without_a_word_is_listed_after_all(
+    lab: Any, unreliable: Any, mishap: Any
+) -> None:
+    picture, blobs = lab.picture(), unreliable(lab.blobs, mishap(DOWN, "put", at=2, applied=True))
+    keep = KeepPicture(blobs=blobs, key_values=lab.key_values)
+    with pytest.raises(StoreUnavailable):
+        await keep(picture, b"picture")
+    blobs.mishap = None
+
+    assert [await keep.forget_the_unstored(), await keep.list_the_unlisted()] == [0, 1]
+    await is_kept_once(lab, picture)
+
+
+@pytest.mark.parametrize("write", [1, 2, 3], ids=["the sidecar", "the picture", "the commit"])
+async def test_what_nobody_insists_on_is_tried_once(lab: Any, keep_despite: Any, mishap: Any, write: int) -> None:
+    trouble = mishap(DOWN, "put", "commit", at=write, times=1)
+    with pytest.raises(StoreUnavailable):
+        await keep_despite(trouble, lab.picture(), insisting=False)
+
+    assert trouble.seen == write
+    assert (await lab.history()).total == 0

@@ -50,9 +50,10 @@ def differences(row: Row, seen: Seen) -> list[str]:
     """Each value that is not the expected one, in words."""
     expected, found = asdict(row.expected), asdict(seen.outcome)
     wrong = [
-        f"{name}: {found[name]!r} instead of {expected[name]!r}" for name in expected if found[name] != expected[name]
+        f"{name}: {found[name]!r} instead of {value!r}" for name, value in expected.items() if found[name] != value
     ]
-    return wrong + ([f"{seen.seconds:.1f} s instead of at most {row.within:g}"] if seen.seconds > row.within else [])
+    late = [f"{seen.seconds:.1f} s instead of at most {row.within:g}"] if seen.seconds > row.within else []
+    return late if row.allows(seen.outcome) else wrong + late
 
 
 def _run(equipment: Equipment, rows: Sequence[Row]) -> list[tuple[Row, Seen]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import httpx
-from tests.e2e.asking import asked, generate, history, visiting
+from tests.e2e.asking import asked, generate, history, picture_sent, visiting
 from tests.e2e.trial import LEASE_IS_OVER, reap_at_once
 from tests.faults.bench import Bench, kinds
 from tests.faults.faults import FAULTS, Fault
@@ -27,6 +27,12 @@ PATIENCE = 150.0
 """Seconds, of clients and of whoever waits for a chore; far more than anything takes."""
 
 NO_ANSWER = "none"
+
+ROUNDS = {
+    "a picture is stored and not yet listed": "entered in the history",
+    "a picture could not be stored": "given up that could not be stored",
+}
+"""What the log says where one of the lab's rounds has something to do, and what it says when that is done."""
 
 
 class Told(NamedTuple):
@@ -110,6 +116,22 @@ async def looking_back(bench: Bench) -> Seen:
     ready = await _noticed(bench)
     told = await _told(bench, lambda client: client.get(f"/api/history/{made.answer.json()['id']}/image"))
     files = bench.files()
+    return await _afterwards(bench, start, told, files, ready, fault)
+
+
+async def uploading(bench: Bench) -> Seen:
+    """It strikes when an upload is on its way into the stores, so that the lab cannot have noticed before."""
+    bench.lab, fault = bench.start_lab(), FAULTS[bench.row.fault]
+    start, picture = _standing(bench), await picture_sent(bench.gemini, "any picture")
+    in_redis = bench.row.fault.startswith("Redis")
+    stop = bench.s3.stop_at("PUT", ".jpg" if in_redis else ".json", answered=in_redis)
+    form = {"image": (bench.row.name, picture, "image/jpeg")}
+    sending = asyncio.create_task(_told(bench, lambda client: client.post("/api/images", files=form)))
+    await asyncio.to_thread(stop.reached.wait, PATIENCE)
+    fault.go_wrong(bench)
+    bench.s3.go_on(stop)
+    told = await sending
+    files, ready = bench.files(), await _noticed(bench)
     return await _afterwards(bench, start, told, files, ready, fault)
 
 
@@ -211,6 +233,7 @@ SCENES: dict[str, Scene] = {
     "while the model works, for a moment": for_a_moment,
     "between sidecar and picture": between_the_files,
     "when the picture is asked for": looking_back,
+    "while a picture is uploaded": uploading,
     "before the call": killed_before_the_call,
     "during the call": killed_during_the_call,
     "after the sidecar": killed_between_the_files,
@@ -291,9 +314,8 @@ async def _afterwards(
 async def _heal(bench: Bench) -> tuple[str, ...]:
     """Let a minute pass for reservations, wait for what the lab does by itself, reindex; says what of it did anything."""
     lease = await reap_at_once(bench.settings, ahead=LEASE_IS_OVER)
-    chores = "stored and not yet listed" in bench.lab.log()
-    if chores:
-        await _until(lambda: "entered in the history" in bench.lab.log())
+    chores = [done for begun, done in ROUNDS.items() if begun in bench.lab.log()]
+    await _until(lambda: all(done in bench.lab.log() for done in chores))
     report = await _reindex(bench.settings)
     did = {
         LEASE: lease,
@@ -365,7 +387,8 @@ async def _until_ready(lab: LabProcess) -> None:
 
 async def _listed(bench: Bench) -> int:
     async with visiting(bench.lab, seconds=PATIENCE) as client:
-        prompts = [line["prompt"] for line in await history(client)]
+        uploads = await client.get("/api/history", params={"mode": "upload"})
+        prompts = [line["prompt"] for line in [*await history(client), *uploads.raise_for_status().json()["items"]]]
     return prompts.count(_prompt(bench)) + prompts.count(_held(bench))
 
 

@@ -50,7 +50,10 @@ async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _make_a_round(container: AsyncContainer) -> None:
-    if listed := await (await container.get(KeepPicture)).list_the_unlisted():
+    keep = await container.get(KeepPicture)
+    if forgotten := await keep.forget_the_unstored():
+        logger.info("pictures given up that could not be stored", extra={"pictures": forgotten})
+    if listed := await keep.list_the_unlisted():
         logger.info("pictures entered in the history that could not be before", extra={"pictures": listed})
     if emptied := await (await container.get(DeletePictures)).empty_trash():
         logger.info("deletions finished", extra={"pictures": emptied})

@@ -34,7 +34,7 @@ class UploadPicture:
         if len(data) > MAX_UPLOAD_BYTES:
             raise InvalidImage(reason="too_many_bytes")
         facts = await self.tools.verify(data)
-        await self.stores.require()  # nothing has been paid for, so nobody is kept waiting until a store comes back
+        await self.stores.require()
         picture_id, created_at = new_id(), from_milliseconds(milliseconds(self.clock.now()))
         picture = Picture(
             id=picture_id,
@@ -53,7 +53,7 @@ class UploadPicture:
             sha256=await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest()),
             model="",
         )
-        await self.keep(picture, data)
+        await self.keep(picture, data, insisting=False)  # nothing has been paid for, so nobody is kept waiting
         return picture
 
 
