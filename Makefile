@@ -13,7 +13,7 @@ RUN := .venv/installed-to-run
 DEV := .venv/installed-to-develop
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check contracts e2e bench fuzz soak lock clean
+.PHONY: help run test check contracts e2e bench faults fuzz soak lock clean
 
 help:  ## List these commands
 	@sed -n 's/^\([a-z0-9]*\):.*  ## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,9 @@ e2e: $(DEV)  ## Run the tests that start the service as a process
 
 bench: $(DEV)  ## Measure speed and memory against yardsticks (QUICK=1, ONLY=history, MARKDOWN=1)
 	@$(BIN)/python -m tests.benchmarks $(if $(QUICK),--quick) $(if $(MARKDOWN),--markdown) $(addprefix --only ,$(ONLY))
+
+faults: $(DEV)  ## Break each thing the service depends on, for real, and show what becomes of a request
+	@$(BIN)/python -m tests.faults --markdown
 
 fuzz: $(DEV)  ## Ask the API at random, more than 10,000 times (EXAMPLES=N for each operation)
 	@$(BIN)/python -m tests.fuzz $(if $(EXAMPLES),--examples $(EXAMPLES))

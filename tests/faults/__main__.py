@@ -1,6 +1,6 @@
 """Run the rows of the table, and say where what is seen differs from what is expected.
 
-python -m tests.faults [--short] [--jobs N] [--markdown FILE] [WORD ...]
+python -m tests.faults [--short] [--jobs N] [--markdown] [WORD ...]
 
 With words, only rows whose name has one of them. Ends with 1 when a row differs.
 """
@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -38,11 +39,11 @@ def main() -> int:
         alone = [[row] for row in wanted if row.moment != GOOGLES]
         together = [row for row in wanted if row.moment == GOOGLES]
         chains = [*([together] if together else []), *alone]
-        seen = dict(pair for chain in threads.map(lambda rows: _run(equipment, rows), chains) for pair in chain)
-    differing = [row for row in wanted if differences(row, seen[row])]
+        seen = dict(pair for chain in threads.map(lambda rows: list(_run(equipment, rows)), chains) for pair in chain)
+    differing = [row for row in wanted if row not in seen or differences(row, seen[row])]
     if options.markdown:
-        options.markdown.write_text(markdown([(row, seen[row]) for row in wanted]))
-    print(f"{len(wanted) - len(differing)} of {len(wanted)} rows are as expected")
+        print(markdown([(row, seen[row]) for row in wanted if row in seen]), end="")
+    print(f"{len(wanted) - len(differing)} of {len(wanted)} rows are as expected", file=sys.stderr)
     return 1 if differing else 0
 
 
@@ -56,15 +57,23 @@ def differences(row: Row, seen: Seen) -> list[str]:
     return late if row.allows(seen.outcome) else wrong + late
 
 
-def _run(equipment: Equipment, rows: Sequence[Row]) -> list[tuple[Row, Seen]]:
+def _run(equipment: Equipment, rows: Sequence[Row]) -> Iterator[tuple[Row, Seen]]:
     with seeing(equipment) as see:
-        return [(row, _told(row, asyncio.run(see(row)))) for row in rows]
-
-
-def _told(row: Row, seen: Seen) -> Seen:
-    wrong = differences(row, seen)
-    print(f"{'DIFFERS' if wrong else 'ok'}  {row.name}  {seen.seconds:.1f} s", *wrong, sep="\n    ", flush=True)
-    return seen
+        for row in rows:
+            try:
+                seen = asyncio.run(see(row))
+            except Exception as error:  # noqa: BLE001 - one row that cannot be run must not keep the others from it
+                traceback.print_exception(error)
+                print(f"BROKE OFF  {row.name}", file=sys.stderr, flush=True)
+            else:
+                wrong = differences(row, seen)
+                print(
+                    f"{'DIFFERS' if wrong else 'ok'}  {row.name}  {seen.seconds:.1f} s",
+                    *wrong,
+                    sep="\n    ",
+                    flush=True,
+                )
+                yield row, seen
 
 
 @contextmanager
@@ -78,7 +87,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("words", nargs="*", metavar="WORD")
     parser.add_argument("--short", action="store_true", help="only the rows that every test run has")
     parser.add_argument("--jobs", type=int, default=6, help="rows at the same time (%(default)s); most of them wait")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print what was seen as a table; all else goes to standard error"
+    )
     return parser.parse_args()
 
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from tests.e2e.store_setups import EmbeddedStores, ServiceStores
 from tests.faults.outcome import PICTURE, SIDECAR, Row
@@ -28,6 +28,7 @@ SETTINGS = {
     "TRIAL_ENABLED": "true",
     "TRIAL_GLOBAL_QUOTA": "1000",
     "TRIAL_BASIC_1K_LIMIT": "1000",
+    "TRIAL_BATCH_1K_LIMIT": "1000",
     "TRIAL_COOLDOWN_SECONDS": "0",
     "SECRET_KEY": "one key for every process of a row",
     "RATE_LIMIT_ENABLED": "false",
@@ -51,7 +52,8 @@ class Bench:
     replies: ReplyProxy
     settings: dict[str, str]
     kept_by: Callable[[], dict[str, bytes]]
-    indexed_by: Callable[[], dict[str, Any]]
+    pools: Callable[[], list[dict[str, int]]]
+    reservations: Callable[[], list[bytes]]
     processes: ExitStack
     lab: LabProcess = field(init=False)
     clock: Path = field(init=False)
@@ -82,11 +84,7 @@ class Bench:
 
     def points(self) -> int:
         """Spent and set aside, on all days."""
-        pools = [counters for name, counters in self.indexed_by().items() if _POOL.fullmatch(name)]
-        return sum(int(each.get(b"points", each.get("points", 0))) for each in pools)
-
-    def reservations(self) -> list[str]:
-        return [name for name in self.indexed_by() if name.startswith("quota/reservation/")]
+        return sum(pool["points"] for pool in self.pools())
 
 
 def kinds(files: set[str]) -> tuple[str, ...]:
@@ -136,9 +134,19 @@ class Equipment:
                 replies=replies,
                 settings=settings | SETTINGS | {"GOOGLE_GEMINI_BASE_URL": self.gemini.url},
                 kept_by=services.blobs if in_s3 else embedded.blobs,
-                indexed_by=services.index if in_redis else embedded.index,
+                pools=partial(_pools_in_redis, redis) if in_redis else partial(_pools_in_sqlite, embedded),
+                reservations=lambda: redis.ask("KEYS", "nbl:v:quota/reservation/*"),
                 processes=stack,
             )
+
+
+def _pools_in_redis(redis: RedisServer) -> list[dict[str, int]]:
+    pools = [redis.ask("HGETALL", key) for key in redis.ask("KEYS", "nbl:c:quota/*/pool")]
+    return [{field.decode(): int(amount) for field, amount in pool.items()} for pool in pools]
+
+
+def _pools_in_sqlite(stores: EmbeddedStores) -> list[dict[str, int]]:
+    return [kept for name, kept in stores.index().items() if _POOL.fullmatch(name)]
 
 
 @contextmanager

@@ -5,21 +5,27 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import httpx
+from dishka import Provider, Scope
 from tests.e2e.asking import asked, generate, history, picture_sent, visiting
-from tests.e2e.trial import LEASE_IS_OVER, reap_at_once
+from tests.e2e.tasking import TASKS, submitted
+from tests.e2e.trial import LEASE_IS_OVER
 from tests.faults.bench import Bench, kinds
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.outcome import CALIFORNIA, CHORES, LEASE, REINDEX, REPORTED, Outcome, Seen
 
 from nano_banana_lab.adapters.gemini.rate_limits import seconds_until_quota_day
-from nano_banana_lab.core.history.reindex import Reindex, ReindexReport
+from nano_banana_lab.core.history.reindex import Reindex
+from nano_banana_lab.core.quota.ledger import Ledger
+from nano_banana_lab.core.shared.clock import Clock
 from nano_banana_lab.core.storage.store_watch import REMEMBER_SECONDS
 from nano_banana_lab.main.container import make_container
 from nano_banana_lab.main.read_settings import read_settings
+from nano_banana_lab.testing.frozen_clock import FrozenClock
 from nano_banana_lab.testing.lab_process import LabProcess
 
 HOUR = 3600.0
@@ -83,10 +89,7 @@ async def for_a_moment(bench: Bench) -> Seen:
     making = await _begun(bench)
     fault.go_wrong(bench)
     bench.gemini.release(bench.row.name)
-    if fault.told_by:
-        await asyncio.to_thread(bench.lab.until_logged, fault.told_by)
-    else:
-        await _until(lambda: len(bench.files() - start.files) == 2)
+    await _met(bench, start)
     fault.get_well(bench)
     told = await making
     return await _afterwards(bench, start, told, None, None)
@@ -133,6 +136,16 @@ async def uploading(bench: Bench) -> Seen:
     told = await sending
     files, ready = bench.files(), await _noticed(bench)
     return await _afterwards(bench, start, told, files, ready, fault)
+
+
+async def making_a_batch(bench: Bench) -> Seen:
+    """It strikes while the model works for a task, and lasts until the lab gives up keeping the picture."""
+    return await _batch(bench, lambda start: _until(lambda: any(given_up in bench.lab.log() for given_up in ROUNDS)))
+
+
+async def making_a_batch_for_a_moment(bench: Bench) -> Seen:
+    """It strikes while the model works for a task, and is over soon after the lab has met it."""
+    return await _batch(bench, lambda start: _met(bench, start))
 
 
 async def killed_before_the_call(bench: Bench) -> Seen:
@@ -234,6 +247,8 @@ SCENES: dict[str, Scene] = {
     "between sidecar and picture": between_the_files,
     "when the picture is asked for": looking_back,
     "while a picture is uploaded": uploading,
+    "while a batch is made": making_a_batch,
+    "while a batch is made, for a moment": making_a_batch_for_a_moment,
     "before the call": killed_before_the_call,
     "during the call": killed_during_the_call,
     "after the sidecar": killed_between_the_files,
@@ -249,6 +264,45 @@ SCENES: dict[str, Scene] = {
     "its answer": answered_so,
 }
 """By the moment that rows name."""
+
+
+async def _met(bench: Bench, start: Before) -> None:
+    """Return once the lab has met the fault: Redis with the commit of a picture, S3 and a full disk with its files."""
+    fault = FAULTS[bench.row.fault]
+    if fault.told_by:
+        await asyncio.to_thread(bench.lab.until_logged, fault.told_by)
+    else:
+        await _until(lambda: len(bench.files() - start.files) == 2)
+
+
+async def _batch(bench: Bench, until: Callable[[Before], Awaitable[None]]) -> Seen:
+    """A task of one item, whose end is what the client is told."""
+    bench.lab, fault = bench.start_lab(), FAULTS[bench.row.fault]
+    start, prompt = _standing(bench), _held(bench)
+    async with visiting(bench.lab, seconds=PATIENCE) as client:
+        task_id = await submitted(client, prompt)
+        await bench.gemini.until(lambda requests: any(request.prompt == prompt for request in requests))
+        begun = time.monotonic()
+        fault.go_wrong(bench)
+        bench.gemini.release(bench.row.name)
+        await until(start)
+        fault.get_well(bench)
+        await _until_ready(bench.lab)
+        answer = await _end_of(client, task_id)
+    seconds = time.monotonic() - begun
+    seen = await _afterwards(bench, start, Told(None, seconds), None, None)
+    return Seen(replace(seen.outcome, answer=answer), seconds)
+
+
+async def _end_of(client: httpx.AsyncClient, task_id: str) -> str:
+    """What has become of a task's only item."""
+    async with asyncio.timeout(PATIENCE):
+        while (answer := await client.get(f"{TASKS}/{task_id}")).is_success:
+            item = answer.json()["items"][0]
+            if item["status"] not in ("queued", "processing"):
+                return " ".join([item["status"], *([item["error"]["code"]] if item["error"] else [])])
+            await asyncio.sleep(0.05)
+    return _in_words(answer)
 
 
 async def _clock_set(bench: Bench, ahead: float, jump: float, *, given_back: bool = False) -> Seen:
@@ -313,25 +367,18 @@ async def _afterwards(
 
 async def _heal(bench: Bench) -> tuple[str, ...]:
     """Let a minute pass for reservations, wait for what the lab does by itself, reindex; says what of it did anything."""
-    lease = await reap_at_once(bench.settings, ahead=LEASE_IS_OVER)
-    chores = [done for begun, done in ROUNDS.items() if begun in bench.lab.log()]
-    await _until(lambda: all(done in bench.lab.log() for done in chores))
-    report = await _reindex(bench.settings)
-    did = {
-        LEASE: lease,
-        CHORES: chores,
-        REINDEX: report.restored or report.ghosts,
-        REPORTED: report.troubles,
-    }
-    return tuple(name for name, something in did.items() if something)
-
-
-async def _reindex(settings: dict[str, str]) -> ReindexReport:
-    container = make_container(read_settings(settings))
+    clock, later = Provider(scope=Scope.APP), datetime.now(UTC) + timedelta(seconds=LEASE_IS_OVER)
+    clock.provide(lambda: FrozenClock(later), provides=Clock)
+    container = make_container(read_settings(bench.settings), clock)
     try:
-        return await (await container.get(Reindex))()
+        lease = await (await container.get(Ledger)).release_expired()
+        rounds = [done for begun, done in ROUNDS.items() if begun in bench.lab.log()]
+        await _until(lambda: all(done in bench.lab.log() for done in rounds))
+        report = await (await container.get(Reindex))()
     finally:
         await container.close()
+    did = {LEASE: lease, CHORES: rounds, REINDEX: report.restored or report.ghosts, REPORTED: report.troubles}
+    return tuple(name for name, something in did.items() if something)
 
 
 def _standing(bench: Bench) -> Before:
