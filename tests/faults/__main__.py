@@ -43,7 +43,7 @@ def main() -> int:
     differing = [row for row in wanted if row not in seen or differences(row, seen[row])]
     if options.markdown:
         print(markdown([(row, seen[row]) for row in wanted if row in seen]), end="")
-    print(f"{len(wanted) - len(differing)} of {len(wanted)} rows are as expected", file=sys.stderr)
+    _say(f"{len(wanted) - len(differing)} of {len(wanted)} rows are as expected")
     return 1 if differing else 0
 
 
@@ -64,16 +64,15 @@ def _run(equipment: Equipment, rows: Sequence[Row]) -> Iterator[tuple[Row, Seen]
                 seen = asyncio.run(see(row))
             except Exception as error:  # noqa: BLE001 - one row that cannot be run must not keep the others from it
                 traceback.print_exception(error)
-                print(f"BROKE OFF  {row.name}", file=sys.stderr, flush=True)
+                _say(f"BROKE OFF  {row.name}")
             else:
                 wrong = differences(row, seen)
-                print(
-                    f"{'DIFFERS' if wrong else 'ok'}  {row.name}  {seen.seconds:.1f} s",
-                    *wrong,
-                    sep="\n    ",
-                    flush=True,
-                )
+                _say(f"{'DIFFERS' if wrong else 'ok'}  {row.name}  {seen.seconds:.1f} s", *wrong)
                 yield row, seen
+
+
+def _say(*lines: str) -> None:
+    print(*lines, sep="\n    ", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class _Proxy:
         self._loop = loop
         self._target = target
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     def listen(self) -> None:
         """Accept connections, again after `refuse`."""
@@ -74,12 +74,12 @@ class _Proxy:
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
+        self._open[writer] = asyncio.current_task()  # nothing else holds on to a task that waits at a stop
         try:
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await self._serve(reader, writer)
         finally:
-            self._open.discard(writer)
+            del self._open[writer]
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
