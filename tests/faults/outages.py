@@ -93,6 +93,23 @@ async def looking_back(bench: Bench) -> Seen:
     return await afterwards(bench, start, told, files, ready, fault)
 
 
+async def during_with_a_key(bench: Bench) -> Seen:
+    """As `during`, with an Idempotency-Key; the next request is a repeat with the same key as soon as all is well."""
+    bench.lab, fault = bench.start_lab(), FAULTS[bench.row.fault]
+    start = standing(bench)
+    making = await begun(bench, once="only this one")
+    fault.go_wrong(bench)
+    ready = await noticed(bench)
+    bench.gemini.release(bench.row.name)
+    told, files = await making, bench.files()
+    fault.get_well(bench)
+    await until_ready(bench.lab)
+    repeated = await (await begun(bench, once="only this one"))
+    assert repeated.answer is not None
+    seen = await afterwards(bench, start, told, files, ready)
+    return Seen(replace(seen.outcome, again=repeated.answer.status_code), seen.seconds)
+
+
 async def uploading(bench: Bench) -> Seen:
     """It strikes when an upload is on its way into the stores, so that the lab cannot have noticed before."""
     bench.lab, fault = bench.start_lab(), FAULTS[bench.row.fault]

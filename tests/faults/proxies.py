@@ -70,8 +70,10 @@ class _Proxy:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for writer in list(self._open):
+        for writer, task in list(self._open.items()):
             writer.transport.abort()
+            if task is not None:
+                task.cancel()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open[writer] = asyncio.current_task()  # nothing else holds on to a task that waits at a stop

@@ -11,6 +11,7 @@ Scene = Callable[[Bench], Awaitable[Seen]]
 SCENES: dict[str, Scene] = {
     "before": outages.before,
     "while the model works": outages.during,
+    "while the model works, then repeated with its key": outages.during_with_a_key,
     "while the model works, for a moment": outages.for_a_moment,
     "between sidecar and picture": outages.between_the_files,
     "when the picture is asked for": outages.looking_back,

@@ -44,11 +44,13 @@ def held_prompt(bench: Bench) -> str:
     return f"{bench.row.name} [[hold {bench.row.name}]]"
 
 
-async def begun(bench: Bench) -> "asyncio.Task[Told]":
-    """A generation that Google has begun, and finishes once it is released."""
-    prompt = held_prompt(bench)
-    making = asyncio.create_task(told_by(bench, lambda client: generate(client, prompt)))
-    await bench.gemini.until(lambda requests: any(request.prompt == prompt for request in requests))
+async def begun(bench: Bench, *, once: str | None = None) -> "asyncio.Task[Told]":
+    """A generation that Google has begun, and finishes once it is released; `once` is its Idempotency-Key."""
+    body, headers = {"prompt": held_prompt(bench)}, {"Idempotency-Key": once} if once else {}
+    making = asyncio.create_task(
+        told_by(bench, lambda client: client.post("/api/generate", json=body, headers=headers))
+    )
+    await bench.gemini.until(lambda requests: any(request.prompt == body["prompt"] for request in requests))
     return making
 
 

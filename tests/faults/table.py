@@ -48,6 +48,7 @@ GOOGLES = "its answer"
 def rows() -> Iterator[Row]:
     yield from _redis()
     yield from _s3()
+    yield from _keys()
     yield from _disk()
     yield from _batches()
     yield from _kills()
@@ -129,6 +130,18 @@ def _s3() -> Iterator[Row]:
         "when the picture is asked for",
     ):
         yield Row(fault="S3 is slow", moment=moment, expected=KEPT, within=10)
+
+
+def _keys() -> Iterator[Row]:
+    """A key that could not be freed is free once its lease is over, a minute later; until then a repeat is refused."""
+    moment = "while the model works, then repeated with its key"
+    yield Row(fault="Redis refuses", moment=moment, expected=replace(NOT_LISTED, again=409), within=INSIST)
+    yield Row(
+        fault="S3 answers 500",
+        moment=moment,
+        expected=replace(LOST, asked=2, listed=1, charged=1, healed_by=(CHORES,), listed_at_last=1, charged_at_last=1),
+        within=INSIST_IN_SILENCE,
+    )
 
 
 def _disk() -> Iterator[Row]:
