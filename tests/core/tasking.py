@@ -28,6 +28,7 @@ from nano_banana_lab.core.tasks.set_waiting import SetWaiting
 from nano_banana_lab.core.tasks.submit_task import SubmitTask, batch_of
 from nano_banana_lab.core.tasks.task import Progress, Task
 from nano_banana_lab.core.tasks.task_book import TaskBook
+from nano_banana_lab.core.tasks.task_moves import TaskMoves
 from nano_banana_lab.core.tasks.turns import Turns
 
 ALICE = OwnerId("alice")
@@ -51,7 +52,7 @@ class Tasks:
     def __post_init__(self) -> None:
         lab, clock = self.lab, self.lab.clock
         self.bus = self.bus or MemoryEventBus(clock)
-        self.book = TaskBook(key_values=lab.key_values, clock=clock, ttl_seconds=self.ttl_seconds)
+        self.book = TaskBook(key_values=lab.key_values, moves=TaskMoves(clock=clock, ttl_seconds=self.ttl_seconds))
         self.announce = Announce(book=self.book, bus=self.bus)
         self.sealer = AesKeySealer(Secret(self.secret))
         self.turns = Turns(book=self.book)

@@ -63,7 +63,7 @@ def test_what_is_kept_is_read_back(commission: Commission) -> None:
 async def test_an_item_of_the_version_before_is_made(open_lab: Any, text: str) -> None:
     tasks = Tasks(lab=open_lab())
     task = await tasks.batch("another")
-    name = tasks.book.name(task, 0)
+    name = task.item_name(0)
     await tasks.lab.key_values.commit(Put(key=name.key, value=BEFORE % text.encode()))
     done = await tasks.worked_off(task)
 

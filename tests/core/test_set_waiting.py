@@ -115,7 +115,7 @@ async def test_what_has_begun_by_then_is_finished_and_paid_for(tasks: Tasks, mon
     await told_that_it_failed(tasks, tasks.batch("a", "b"), hangs="afterwards")
     await tasks.lab.key_values.go_on()
     [found], _ = await tasks.book.page(ALICE, limit=10)
-    await tasks.run_item(tasks.book.name(found.task, 0).ticket(1))
+    await tasks.run_item(found.task.item_name(0).ticket(1))
     may_look.set()
     await tasks.lab.paid_calls.finish(60)
 

@@ -58,9 +58,9 @@ async def test_a_new_task_begins_with_items_that_wait(tasks: Tasks) -> None:
 
 async def test_a_task_of_which_nothing_is_known_any_more_begins_anew_with_how_far_it_has_come(tasks: Tasks) -> None:
     task = await tasks.batch("a", "b", "c")
-    await tasks.run_item(tasks.book.name(task, 0).ticket(1))
+    await tasks.run_item(task.item_name(0).ticket(1))
     heir = restarted(tasks)
-    await heir.run_item(heir.book.name(task, 1).ticket(1))
+    await heir.run_item(task.item_name(1).ticket(1))
     first, *rest = await heir.events(task)
 
     assert beginning(first, 3) == [ItemStatus.COMPLETED, ItemStatus.PROCESSING, ItemStatus.QUEUED]
@@ -112,7 +112,7 @@ async def test_nobody_is_held_up_by_the_news_of_a_task_that_has_expired(tasks: T
 
 async def test_an_outline_says_what_the_whole_says(tasks: Tasks) -> None:
     task = await tasks.batch("a", "b")
-    await tasks.run_item(tasks.book.name(task, 1).ticket(1))
+    await tasks.run_item(task.item_name(1).ticket(1))
     outline, whole = await tasks.book.outline(task), await tasks.progress(task)
 
     assert (outline.status, outline.finished, outline.started_at, outline.completed_at) == (
@@ -158,7 +158,7 @@ async def test_a_list_says_what_is_being_made_and_reads_no_other_prompt(tasks: T
     tasks.lab.clock.advance(1)
     idle = await tasks.batch("a", "b")
     tasks.lab.model.hold()
-    running = asyncio.create_task(tasks.run_item(tasks.book.name(busy, 0).ticket(1)))
+    running = asyncio.create_task(tasks.run_item(busy.item_name(0).ticket(1)))
     await tasks.lab.model.calls_begun(1)
     found, _ = await tasks.book.page(ALICE, limit=10)
     prompts = dict(zip([each.task.id for each in found], await tasks.book.current_prompts(found), strict=True))

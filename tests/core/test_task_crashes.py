@@ -13,7 +13,7 @@ from nano_banana_lab.core.tasks.announce import BEGUN, DONE
 from nano_banana_lab.core.tasks.keys import OPEN, RUNNING, ItemName
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.task import ItemStatus, Task, TaskStatus
-from nano_banana_lab.core.tasks.task_book import HANDED_OVER_SECONDS
+from nano_banana_lab.core.tasks.task_moves import HANDED_OVER_SECONDS
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from nano_banana_lab.core.tasks.keys import OPEN, open_key, task_key
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.run_item import OUTAGE_SECONDS, REFUSALS
 from nano_banana_lab.core.tasks.task import Task, TaskStatus
-from nano_banana_lab.core.tasks.task_book import HANDED_OVER_SECONDS
+from nano_banana_lab.core.tasks.task_moves import HANDED_OVER_SECONDS
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from nano_banana_lab.core.generation.ports import UpstreamFailed
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.operations import Delete, IndexRemove
 from nano_banana_lab.core.tasks.keys import TURNS, ItemName, turn_key, waiting_index
-from nano_banana_lab.core.tasks.task_book import HANDED_OVER_SECONDS
+from nano_banana_lab.core.tasks.task_moves import HANDED_OVER_SECONDS
 from nano_banana_lab.core.tasks.turns import IDLE_SECONDS
 
 BOB, CAROL = OwnerId("bob"), OwnerId("carol")

@@ -11,7 +11,8 @@ from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.keys import announced_key, channel
 from nano_banana_lab.core.tasks.ports import EventBus, QueueUnavailable
 from nano_banana_lab.core.tasks.task import Failure, Item, ItemStatus, Task, TaskNotFound
-from nano_banana_lab.core.tasks.task_book import ENDS, UNFINISHED_SECONDS, TaskBook
+from nano_banana_lab.core.tasks.task_book import TaskBook
+from nano_banana_lab.core.tasks.task_moves import ENDS, UNFINISHED_SECONDS
 
 BEGUN = "begun"
 ITEM = "item"
@@ -121,7 +122,7 @@ class Announce:
     async def _closed(self, task: Task) -> bool:
         """Whether it was us who closed it."""
         try:
-            await self.book.key_values.commit(*self.book.closing(task))
+            await self.book.key_values.commit(*self.book.moves.closing(task))
         except CommitRefused:
             return False
         return True
@@ -137,11 +138,11 @@ class Announce:
         await self._publish(task, [(BEGUN, msgspec.json.encode(begun))], if_empty=True)
 
     async def _publish(self, task: Task, events: Sequence[tuple[str, bytes]], *, if_empty: bool) -> list[str]:
-        ttl = max(UNFINISHED_SECONDS, self.book.ttl_seconds)
+        ttl = max(UNFINISHED_SECONDS, self.book.moves.ttl_seconds)
         return await self.bus.publish(channel(task.owner, task.id), events, ttl=ttl, if_empty=if_empty)
 
     async def _count(self, task: Task, ends: int) -> int:
         key = announced_key(task.owner, task.id)
-        ttl = float(UNFINISHED_SECONDS + self.book.ttl_seconds)
+        ttl = float(UNFINISHED_SECONDS + self.book.moves.ttl_seconds)
         [counted] = await self.book.key_values.commit(Add(key=key, field=ENDS, amount=ends, ttl=ttl))
         return counted or 0

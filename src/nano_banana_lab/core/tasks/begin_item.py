@@ -76,7 +76,7 @@ class BeginItem:
         waiting = msgspec.structs.replace(
             item, status=ItemStatus.QUEUED, run="", started_at=None, refusals=item.refusals + refusals
         )
-        operations = self.book.lining_up(begun.task, waiting, encode(item), delay=delay)
+        operations = self.book.moves.lining_up(begun.task, waiting, encode(item), delay=delay)
         with contextlib.suppress(CommitRefused, StoreUnavailable):
             await insist(lambda: self.book.key_values.commit(*operations))
         return waiting
@@ -131,7 +131,7 @@ class BeginItem:
         return begun if ours else None
 
     async def _taken(self, begun: Begun, kept_as: bytes, line: Line) -> bool:
-        operations = self.book.beginning(begun.name, begun.item, kept_as, turn=line.end)
+        operations = self.book.moves.beginning(begun.name, begun.item, kept_as, turn=line.end)
         try:
             await insist(lambda: self.book.key_values.commit(*operations))
         except CommitRefused as refused:

@@ -37,7 +37,7 @@ class CancelTask:
         """None when it has been begun since it was read."""
         now = from_milliseconds(milliseconds(self.clock.now()))
         ended = msgspec.structs.replace(item, status=ItemStatus.CANCELLED, finished_at=now)
-        operations = self.book.ending(self.book.name(task, item.index), ended, kept_as)
+        operations = self.book.moves.ending(task.item_name(item.index), ended, kept_as)
         try:
             await self.trial.give_back(item.reservation, along_with=operations)
         except CommitRefused:

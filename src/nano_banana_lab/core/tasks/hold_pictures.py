@@ -13,7 +13,7 @@ from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.leftovers import Leftovers
 from nano_banana_lab.core.storage.ports import BlobStore, KeyValueStore
 from nano_banana_lab.core.tasks.keys import INPUTS, LEFTOVERS, input_key, task_key
-from nano_banana_lab.core.tasks.task_book import UNFINISHED_SECONDS
+from nano_banana_lab.core.tasks.task_moves import UNFINISHED_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ from nano_banana_lab.core.tasks.keys import OPEN, QUEUED, RUNNING, ItemName, ope
 from nano_banana_lab.core.tasks.ports import TaskQueue
 from nano_banana_lab.core.tasks.run_item import RunItem
 from nano_banana_lab.core.tasks.task import Failure, Interrupted, ItemStatus, TaskNotFound, decode_item
-from nano_banana_lab.core.tasks.task_book import UNFINISHED_SECONDS, TaskBook
+from nano_banana_lab.core.tasks.task_book import TaskBook
+from nano_banana_lab.core.tasks.task_moves import UNFINISHED_SECONDS
 from nano_banana_lab.core.tasks.turns import Turns
 
 AT_ONCE = 100
@@ -67,7 +68,7 @@ class KeepTasksMoving:
 
     async def give_signs_of_life(self) -> None:
         """For every item that this process is making. Raises `StoreUnavailable`."""
-        alive = [self.book.alive(name) for name in self.run_item.running]
+        alive = [self.book.moves.alive(name) for name in self.run_item.running]
         if alive:
             with self._noting_trouble():
                 await self.key_values.commit(*alive)
@@ -125,7 +126,7 @@ class KeepTasksMoving:
             item, status=ItemStatus.INTERRUPTED, failure=Failure.of(Interrupted()), finished_at=now
         )
         try:
-            await self.trial.give_back(item.reservation, along_with=self.book.ending(name, ended, kept_as))
+            await self.trial.give_back(item.reservation, along_with=self.book.moves.ending(name, ended, kept_as))
         except CommitRefused:
             return  # it has come to its end after all
         logger.warning("an item was interrupted", extra={"item": str(name)})
@@ -138,10 +139,10 @@ class KeepTasksMoving:
             if sealed_key is None or await self.announce.once_more(task):
                 return  # whoever closed it took it out of the index in the same step
         except TaskNotFound:
-            await self.key_values.commit(*self.book.forgetting(owner, task_id))
+            await self.key_values.commit(*self.book.moves.forgetting(owner, task_id))
             return
         with contextlib.suppress(CommitRefused):  # closed meanwhile
-            await self.key_values.commit(*self.book.putting_off(task, sealed_key))
+            await self.key_values.commit(*self.book.moves.putting_off(task, sealed_key))
 
     async def _due(self, index: str) -> AsyncIterator[list[str]]:
         """The members whose time has come, in pages, as many as one round may take."""

@@ -29,7 +29,7 @@ class LineUp:
 
         Never fails: while something is away they wait for the next look at what waits too long.
         """
-        tickets = [self.book.name(task, index).ticket(attempts.get(index, 1)) for index in items]
+        tickets = [task.item_name(index).ticket(attempts.get(index, 1)) for index in items]
         try:
             await self.turns.enter([task.owner])
             await self.queue.submit(tickets)

@@ -68,7 +68,7 @@ class RetryTask:
 
         def operations(items: Sequence[Item]) -> Sequence[Operation]:
             changes = [(item, kept_as) for item, (_, kept_as) in zip(items, again, strict=True)]
-            return self.book.reopening(task, changes, sealed, announced=announced)
+            return self.book.moves.reopening(task, changes, sealed, announced=announced)
 
         return Waiting(
             items=lambda reservations: [_waiting(*pair) for pair in zip(before.values(), reservations, strict=True)],

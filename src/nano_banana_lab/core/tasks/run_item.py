@@ -155,7 +155,7 @@ class RunItem:
         item = begun.item
 
         async def note(made: NewPicture) -> list[Operation]:
-            return self.book.ending(begun.name, self._completed(item, made), encode(item))
+            return self.book.moves.ending(begun.name, self._completed(item, made), encode(item))
 
         return msgspec.structs.replace(
             self.carry_out.order(caller, item.commission),
@@ -195,7 +195,7 @@ class RunItem:
         item, about = begun.item, {"item": str(begun.name), "status": status, "code": failure.code}
         logger.info("an item came to nothing", extra=about)
         ended = msgspec.structs.replace(item, status=status, failure=failure, finished_at=self._now())
-        operations = self.book.ending(begun.name, ended, encode(item))
+        operations = self.book.moves.ending(begun.name, ended, encode(item))
         try:
             await insist(lambda: self.trial.give_back(item.reservation, along_with=operations))
         except CommitRefused as refused:

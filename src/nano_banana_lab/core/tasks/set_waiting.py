@@ -18,7 +18,8 @@ from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.announce import Announce
 from nano_banana_lab.core.tasks.keys import permit_key
 from nano_banana_lab.core.tasks.task import Item, Task, encode
-from nano_banana_lab.core.tasks.task_book import UNFINISHED_SECONDS, TaskBook
+from nano_banana_lab.core.tasks.task_book import TaskBook
+from nano_banana_lab.core.tasks.task_moves import UNFINISHED_SECONDS
 
 T = TypeVar("T")
 
@@ -117,7 +118,7 @@ class SetWaiting:
 
     async def _end(self, task: Task, item: Item, ended: Item) -> Item | None:
         """None when it was begun before."""
-        operations = self.book.ending(self.book.name(task, item.index), ended, encode(item))
+        operations = self.book.moves.ending(task.item_name(item.index), ended, encode(item))
         try:
             await _at_last(lambda: self.trial.give_back(item.reservation, along_with=operations))
         except CommitRefused as refused:

@@ -87,7 +87,7 @@ class SubmitTask:
         sealed = self.sealer.seal(caller.api_key, context=task.id) if caller.api_key else b""
         return Waiting(
             items=lambda reservations: _items(held, reservations),
-            operations=lambda items: self.book.opening(task, items, sealed),
+            operations=lambda items: self.book.moves.opening(task, items, sealed),
             called_off=self._cancelled,
         )
 

@@ -12,6 +12,7 @@ from nano_banana_lab.core.history.picture import Mode
 from nano_banana_lab.core.quota.reservation import Reservation
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.core.shared.ids import OwnerId
+from nano_banana_lab.core.tasks.keys import ItemName
 
 
 class TaskNotFound(LabError):
@@ -118,6 +119,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     created_at: datetime
     schema: int = 1
+
+    def item_name(self, index: int) -> ItemName:
+        """The name of one of its items."""
+        return ItemName(self.owner, self.id, index)
 
 
 class Outline(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,11 +62,11 @@ class Turns:
         for owner, stands in zip(coming, standing, strict=True):
             if stands is None:
                 with contextlib.suppress(CommitRefused):  # somebody else was quicker
-                    await self.book.key_values.commit(*self.book.entering(owner, now))
+                    await self.book.key_values.commit(*self.book.moves.entering(owner, now))
 
     async def leave(self, owner: OwnerId) -> None:
         """Nothing of theirs waits; where something came meanwhile, without an `enter` since they stood there, they come back."""
-        await self.book.key_values.commit(*self.book.leaving(owner))
+        await self.book.key_values.commit(*self.book.moves.leaving(owner))
         if await self.waiting(owner):
             await self.enter([owner])
 

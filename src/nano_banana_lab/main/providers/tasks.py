@@ -20,6 +20,7 @@ from nano_banana_lab.core.tasks.run_item import RunItem
 from nano_banana_lab.core.tasks.set_waiting import SetWaiting
 from nano_banana_lab.core.tasks.submit_task import SubmitTask
 from nano_banana_lab.core.tasks.task_book import TaskBook
+from nano_banana_lab.core.tasks.task_moves import TaskMoves
 from nano_banana_lab.core.tasks.turns import Turns
 from nano_banana_lab.main.secret_key import SigningKey
 from nano_banana_lab.main.settings import Settings
@@ -63,7 +64,8 @@ class Tasks(Provider):
 
     @provide
     def task_book(self, settings: Settings, key_values: KeyValueStore, clock: Clock) -> TaskBook:
-        return TaskBook(key_values=key_values, clock=clock, ttl_seconds=settings.task_ttl_seconds)
+        moves = TaskMoves(clock=clock, ttl_seconds=settings.task_ttl_seconds)
+        return TaskBook(key_values=key_values, moves=moves)
 
     taking_turns = provide_all(LineUp, Turns, BeginItem)
     use_cases = provide_all(
