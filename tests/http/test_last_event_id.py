@@ -4,9 +4,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nano_banana_lab.core.shared.errors import ValidationFailed
-from nano_banana_lab.http.task_story import Place
+from nano_banana_lab.http.task_story import THE_END, Place
 
-PLACES = st.builds(Place, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), st.integers(0, 9))
+PLACES = st.builds(Place, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), st.integers(0, THE_END))
 
 
 @given(place=PLACES)
