@@ -4,6 +4,10 @@ AuthenticationFailed        no token, or one that does not hold; sign-in did not
  └── SignInFailed           the provider did not vouch for anybody
 SignInUnavailable           sign-in is not configured, or the provider does not answer
 NotAllowed                  known, but not allowed to do this
+ ├── ScopeMissing           an access token was made for other things
+ ├── SessionNeeded          an access token is not enough
+ ├── GuestsHaveNoTokens     a guest wants an access token
+ └── TooManyTokens          the owner has as many access tokens as are kept
 """
 
 from datetime import datetime
@@ -11,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from nano_banana_lab.core.identity.access_token import Scope
 from nano_banana_lab.core.identity.user import User
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.core.shared.secrets import ApiKey, Secret
@@ -41,6 +46,34 @@ class NotAllowed(LabError):
 
     code = "authorization_failed"
     sentence = "You are not allowed to do this."
+
+
+class ScopeMissing(NotAllowed):
+    """The access token was not made for this. Details: `scope`, which it would need."""
+
+    sentence = "This access token may not do this; it lacks the scope {scope}."
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        super().__init__(scope=scope.value)
+
+
+class SessionNeeded(NotAllowed):
+    """What renews or ends a session, asked for with an access token."""
+
+    sentence = "This takes somebody who has signed in; an access token is not enough."
+
+
+class GuestsHaveNoTokens(NotAllowed):
+    """A guest is nobody whom a token could outlive: both would end with the guest's session."""
+
+    sentence = "Guests cannot have access tokens; please sign in."
+
+
+class TooManyTokens(NotAllowed):
+    """The owner has as many access tokens as are kept. Details: `most`."""
+
+    sentence = "You have {most} access tokens, which is the most there may be; revoke one first."
 
 
 class IdentityProvider(Protocol):
