@@ -21,6 +21,7 @@ from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.history.keep_picture import KeepPicture
 from nano_banana_lab.core.history.keys import picture_key
 from nano_banana_lab.core.history.picture import Mode, Picture
+from nano_banana_lab.core.identity.bearer import Bearer
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
 from nano_banana_lab.core.identity.ports import IdentityProvider
 from nano_banana_lab.core.prompts.ports import PromptWriter
@@ -38,8 +39,8 @@ from nano_banana_lab.testing.scripted_prompt_writer import ScriptedPromptWriter
 class OwnerByToken:
     """Whoever a bearer token names; without one, nobody in particular."""
 
-    async def __call__(self, token: str | None) -> OwnerId:
-        return OwnerId(token) if token else ANONYMOUS
+    async def __call__(self, token: str | None) -> Bearer:
+        return Bearer(owner=OwnerId(token) if token else ANONYMOUS)
 
 
 @dataclass(kw_only=True)

@@ -14,10 +14,11 @@ from litestar.routes import HTTPRoute
 from litestar.types import Receive, Scope, Send
 
 from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
+from nano_banana_lab.core.identity.bearer import Bearer
 from nano_banana_lab.core.identity.ports import SignInFailed
-from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.http.gate import GUARDS_ITSELF, Gate
+from nano_banana_lab.http.scopes import ANY_TOKEN
 from nano_banana_lab.testing.frozen_clock import FrozenClock
 
 OPEN = {
@@ -143,7 +144,7 @@ async def test_where_nobody_signs_in_only_what_is_about_a_token_demands_one(open
 class Forgetful:
     """Cannot look anybody up."""
 
-    async def __call__(self, token: str | None) -> OwnerId:
+    async def __call__(self, token: str | None) -> Bearer:
         raise StoreUnavailable("key value store")
 
 
@@ -162,7 +163,7 @@ async def test_who_cannot_be_looked_up_is_told_so_without_asking_the_store_again
 class Unconvinced:
     """Refuses as a sign-in that failed."""
 
-    async def __call__(self, token: str | None) -> OwnerId:
+    async def __call__(self, token: str | None) -> Bearer:
         raise SignInFailed
 
 
@@ -265,7 +266,7 @@ def test_what_says_that_it_guards_itself_is_left_to_it(opt: dict[str, Any], *, s
 
 
 async def test_a_route_that_also_answers_options_is_guarded_all_the_same(closed_lab: Any, is_problem: Any) -> None:
-    @route("/api/both", http_method=[HttpMethod.GET, HttpMethod.OPTIONS])
+    @route("/api/both", http_method=[HttpMethod.GET, HttpMethod.OPTIONS], opt=ANY_TOKEN)
     async def both() -> str:
         return "in"
 

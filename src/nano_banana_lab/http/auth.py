@@ -11,19 +11,21 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 
-from nano_banana_lab.core.identity.ports import AuthenticationFailed, SignInFailed, SignInUnavailable
+from nano_banana_lab.core.identity.access_tokens import AccessTokens
+from nano_banana_lab.core.identity.ports import AuthenticationFailed, SessionNeeded, SignInFailed, SignInUnavailable
 from nano_banana_lab.core.identity.redirects import RedirectAllowlist
 from nano_banana_lab.core.identity.sessions import Session, Sessions
 from nano_banana_lab.core.identity.sign_in import BeginSignIn, FinishSignIn, SignInPage
 from nano_banana_lab.core.identity.user import User
 from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.http import examples
-from nano_banana_lab.http.caller import Connection, bearer_token
+from nano_banana_lab.http.caller import Connection, bearer_of, bearer_token
 from nano_banana_lab.http.envelope import METHOD_AS_SENT
 from nano_banana_lab.http.errors import MethodNotAllowed, language_of
 from nano_banana_lab.http.localised import in_language
 from nano_banana_lab.http.messages import Sentence, say
 from nano_banana_lab.http.openapi import OPEN, answer, problems
+from nano_banana_lab.http.scopes import ANY_TOKEN
 
 SIGNED_OUT = Sentence("Signed out.")
 
@@ -113,11 +115,9 @@ class AuthController(Controller):
         responses=answer(AuthStatus, "Whether the token holds", examples.AUTH_STATUS)
         | problems("service_unavailable", "internal_error"),
     )
-    async def status(
-        self, request: Request[Any, Any, Any], sessions: FromDishka[Sessions], info: FromDishka[SignInInfo]
-    ) -> AuthStatus:
+    async def status(self, request: Request[Any, Any, Any], info: FromDishka[SignInInfo]) -> AuthStatus:
         """Never 401: without a token, or with one that does not hold, `authenticated` is false."""
-        user = await _user_of(request, sessions)
+        user = await _user_of(request)
         return AuthStatus(
             authenticated=user is not None,
             user=user,
@@ -204,39 +204,56 @@ class AuthController(Controller):
 
     @get(
         "/me",
+        opt=ANY_TOKEN,
         summary="Who am I?",
         responses=answer(User, "Whom the token names", examples.USER)
         | problems("authentication_failed", "service_unavailable", "internal_error"),
     )
-    async def me(self, request: Request[Any, Any, Any], sessions: FromDishka[Sessions]) -> User:
+    async def me(self, request: Request[Any, Any, Any]) -> User:
         """`user_folder_id` is the folder of the user's pictures in the store."""
-        return (await sessions.recognise(bearer_token(request))).user
+        if (user := await _user_of(request)) is None:  # nobody signs in here
+            raise AuthenticationFailed
+        return user
 
     @post(
         "/logout",
         status_code=200,
+        opt=ANY_TOKEN,
         summary="Sign out",
         responses=answer(LoggedOut, "The token is refused from now on", examples.LOGGED_OUT)
         | problems("authentication_failed", "service_unavailable", "internal_error"),
     )
-    async def logout(self, request: Request[Any, Any, Any], sessions: FromDishka[Sessions]) -> Response[LoggedOut]:
-        """Every process refuses the token at once. Where nobody signs in there is nothing to do, and that succeeds."""
-        await sessions.end(bearer_token(request))
+    async def logout(
+        self, request: Request[Any, Any, Any], sessions: FromDishka[Sessions], access_tokens: FromDishka[AccessTokens]
+    ) -> Response[LoggedOut]:
+        """Every process refuses the token at once, an access token too, which revokes itself with this.
+
+        Where nobody signs in there is nothing to do, and that succeeds.
+        """
+        bearer = await bearer_of(request)
+        if bearer.access_token:
+            await access_tokens.revoke(bearer.owner, bearer.access_token.id)
+        else:
+            await sessions.end(bearer_token(request))
         language = language_of(request)
         return in_language(language, LoggedOut(success=True, message=say(SIGNED_OUT, language)))
 
     @post(
         "/refresh",
         status_code=200,
+        opt=ANY_TOKEN,
         summary="Exchange a token for a new one",
         responses=answer(TokenBody, "The new token; the old one is refused from now on", examples.TOKEN)
-        | problems("authentication_failed", "service_unavailable", "internal_error"),
+        | problems("authentication_failed", "authorization_failed", "service_unavailable", "internal_error"),
     )
     async def refresh(self, request: Request[Any, Any, Any], sessions: FromDishka[Sessions]) -> TokenBody:
         """Of several that exchange one token at the same moment one succeeds, and the others are 401.
 
+        An access token is not exchanged, that is 403: what comes of this may do everything.
         Should the store go away meanwhile, the old token may hold until it expires.
         """
+        if (await bearer_of(request)).access_token:
+            raise SessionNeeded
         return TokenBody.of(await sessions.renew(bearer_token(request)))
 
     @post(
@@ -260,8 +277,8 @@ def _check_arrival(code: str | None, state: str | None) -> None:
         raise ValidationFailed.of("code", "missing")
 
 
-async def _user_of(request: Request[Any, Any, Any], sessions: Sessions) -> User | None:
+async def _user_of(request: Request[Any, Any, Any]) -> User | None:
     try:
-        return (await sessions.recognise(bearer_token(request))).user
+        return (await bearer_of(request)).user
     except AuthenticationFailed:
         return None

@@ -16,6 +16,7 @@ from nano_banana_lab.http import examples
 from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.prompt_text import prompt_texts
+from nano_banana_lab.http.scopes import NEEDS_GENERATE
 from nano_banana_lab.http.task_bodies import SubmittedBody
 
 SUBMIT_PROBLEMS = (
@@ -60,6 +61,7 @@ class BatchController(Controller):
         status_code=200,
         middleware=[Idempotency()],
         operation_class=IdempotentOperation,
+        opt=NEEDS_GENERATE,
         summary="Make several pictures in the background",
         responses=answer(SubmittedBody, "The task, taken on", examples.SUBMITTED)
         | problems(*SUBMIT_PROBLEMS, "idempotency_conflict"),

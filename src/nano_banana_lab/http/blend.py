@@ -21,6 +21,7 @@ from nano_banana_lab.http.idempotency import Idempotency
 from nano_banana_lab.http.lab_request import TAKES_FORMS, LabRequest
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_inputs import PictureEntry, pictures_by_key, pictures_in, pictures_of
+from nano_banana_lab.http.scopes import NEEDS_GENERATE
 
 
 class BlendBody(msgspec.Struct, kw_only=True):
@@ -51,7 +52,7 @@ class BlendController(Controller):
         status_code=200,
         middleware=[Idempotency()],
         operation_class=BlendOperation,
-        opt=TAKES_FORMS,
+        opt={**TAKES_FORMS, **NEEDS_GENERATE},
         summary="Blend 2 to 14 pictures into one",
         responses=answer(GeneratedBody, "The picture, made and kept", examples.BLENDED)
         | ACCEPTED

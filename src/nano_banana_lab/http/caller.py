@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Request
 from litestar.connection import ASGIConnection
 
+from nano_banana_lab.core.identity.bearer import Bearer
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
 from nano_banana_lab.core.shared.errors import ValidationFailed
@@ -27,13 +28,18 @@ async def provide_caller(request: Request[Any, Any, Any]) -> Caller:
 
 
 async def owner_of(connection: Connection) -> OwnerId:
-    """Who is asking, found out once for each request. Raises `AuthenticationFailed`."""
+    """On whose behalf the request is made. Raises `AuthenticationFailed`."""
+    return (await bearer_of(connection)).owner
+
+
+async def bearer_of(connection: Connection) -> Bearer:
+    """Who is asking and what they may do, found out once for each request. Raises `AuthenticationFailed`."""
     state: dict[str, Any] = connection.scope["state"]
-    if "owner" not in state:
+    if "bearer" not in state:
         identify: IdentifyOwner = await state["dishka_container"].get(IdentifyOwner)
-        state["owner"] = await identify(bearer_token(connection))
-    owner: OwnerId = state["owner"]
-    return owner
+        state["bearer"] = await identify(bearer_token(connection))
+    bearer: Bearer = state["bearer"]
+    return bearer
 
 
 def bearer_token(connection: Connection) -> str | None:

@@ -50,6 +50,7 @@ from nano_banana_lab.http.messages import Sentence, say
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_inputs import PictureEntry, pictures_of
 from nano_banana_lab.http.picture_urls import PictureUrls
+from nano_banana_lab.http.scopes import NEEDS_GENERATE, NEEDS_MANAGE, NEEDS_READ
 
 MARKDOWN = "text/markdown"  # the framework adds the charset
 AS_USUAL = BeginBody()
@@ -85,6 +86,7 @@ class ChatController(Controller):
     @post(
         status_code=200,
         operation_class=BeginOperation,
+        opt=NEEDS_GENERATE,
         summary="Begin a chat",
         responses=answer(BegunBody, "The chat, still empty", examples.CHAT_BEGUN)
         | problems(
@@ -108,6 +110,7 @@ class ChatController(Controller):
         return BegunBody.of(await sessions.begin(caller.owner, aspect_ratio=data.aspect_ratio))
 
     @get(
+        opt=NEEDS_READ,
         summary="List chats",
         responses=answer(SessionList, "A page of chats", examples.CHATS)
         | problems("validation_error", "service_unavailable", "internal_error"),
@@ -128,6 +131,7 @@ class ChatController(Controller):
         status_code=200,
         middleware=[Idempotency()],
         operation_class=IdempotentOperation,
+        opt=NEEDS_GENERATE,
         summary="Say something and get a picture",
         responses=answer(ReplyBody, "The picture, made and kept", examples.CHAT_REPLY)
         | problems(*PICTURE_PROBLEMS, "session_not_found", "session_busy", "idempotency_conflict"),
@@ -150,6 +154,7 @@ class ChatController(Controller):
 
     @get(
         "/{session_id:str}",
+        opt=NEEDS_READ,
         summary="All that was said in a chat",
         responses=answer(ConversationBody, "The chat", examples.CHAT)
         | problems("session_not_found", "service_unavailable", "internal_error"),
@@ -168,6 +173,7 @@ class ChatController(Controller):
     @delete(
         "/{session_id:str}",
         status_code=200,
+        opt=NEEDS_MANAGE,
         summary="Forget a chat",
         responses=answer(ForgottenBody, "It is gone", examples.CHAT_DELETED)
         | problems("session_not_found", "service_unavailable", "internal_error"),
@@ -187,6 +193,7 @@ class ChatController(Controller):
     @get(
         "/{session_id:str}/export",
         operation_class=ExportOperation,
+        opt=NEEDS_READ,
         summary="A chat as a file",
         responses={
             **answer(ExportBody, "The chat", examples.CHAT_EXPORT),

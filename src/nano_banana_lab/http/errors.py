@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from nano_banana_lab.core.identity.ports import AuthenticationFailed, SignInFailed
+from nano_banana_lab.core.identity.ports import AuthenticationFailed, ScopeMissing, SignInFailed
 from nano_banana_lab.core.shared.errors import FieldError, LabError, ValidationFailed
 from nano_banana_lab.http.caller import bearer_token
 from nano_banana_lab.http.field_errors import from_litestar
@@ -220,6 +220,8 @@ def _headers(request: Request[Any, Any, Any], error: LabError, status: int) -> d
         headers["Allow"] = error.allow
     if isinstance(error, AuthenticationFailed):
         headers["WWW-Authenticate"] = _challenge(request, error)
+    if isinstance(error, ScopeMissing):  # RFC 6750 section 3.1
+        headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{error.scope}"'
     if isinstance(error, UnsupportedMediaType):
         headers["Accept"] = str(error.details["accepted"])
     if request.method == "HEAD":

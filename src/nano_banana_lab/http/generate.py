@@ -23,6 +23,7 @@ from nano_banana_lab.http.idempotency import Idempotency
 from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.openapi import OPEN, answer, problems
 from nano_banana_lab.http.prompt_text import prompt_text
+from nano_banana_lab.http.scopes import NEEDS_GENERATE
 
 PaidMode = Literal["basic", "chat", "batch", "blend", "style", "search"]
 """Every mode that costs something; an upload does not."""
@@ -59,6 +60,7 @@ class GenerateController(Controller):
         status_code=200,
         middleware=[Idempotency()],
         operation_class=DeliveryOperation,
+        opt=NEEDS_GENERATE,
         summary="Make a picture from a prompt",
         responses=answer(GeneratedBody, "The picture, made and kept", examples.GENERATED)
         | ACCEPTED

@@ -27,6 +27,7 @@ from nano_banana_lab.http.localised import in_language
 from nano_banana_lab.http.messages import Language, Sentence, say
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
+from nano_banana_lab.http.scopes import NEEDS_MANAGE, NEEDS_READ
 from nano_banana_lab.http.timestamps import Timestamp, parse_time, rfc3339
 
 A_TIME = {"anyOf": [{"format": "date-time"}, {"format": "date"}, {"maxLength": 0}]}
@@ -190,6 +191,7 @@ class HistoryController(Controller):
     tags = ("History",)
 
     @get(
+        opt=NEEDS_READ,
         summary="List pictures",
         responses=answer(HistoryList, "A page of pictures", examples.HISTORY)
         | problems("validation_error", "service_unavailable", "internal_error"),
@@ -230,6 +232,7 @@ class HistoryController(Controller):
 
     @get(
         "/stats",
+        opt=NEEDS_READ,
         summary="Sums over all pictures",
         responses=answer(StatisticsBody, "The sums", examples.STATISTICS)
         | problems("service_unavailable", "internal_error"),
@@ -250,6 +253,7 @@ class HistoryController(Controller):
 
     @get(
         "/{picture_id:str}",
+        opt=NEEDS_READ,
         summary="One picture's record",
         responses=answer(HistoryDetail, "The record", examples.DETAIL)
         | problems("image_not_found", "validation_error", "service_unavailable", "internal_error"),
@@ -271,6 +275,7 @@ class HistoryController(Controller):
     @delete(
         "/{picture_id:str}",
         status_code=200,
+        opt=NEEDS_MANAGE,
         summary="Delete one picture",
         responses=answer(Deleted, "It is gone", examples.DELETED)
         | problems("image_not_found", "service_unavailable", "internal_error"),
@@ -289,6 +294,7 @@ class HistoryController(Controller):
 
     @delete(
         status_code=200,
+        opt=NEEDS_MANAGE,
         summary="Delete up to 100 pictures",
         responses=answer(Deleted, "They are gone", examples.DELETED)
         | problems(

@@ -20,6 +20,7 @@ from nano_banana_lab.core.storage.ports import BlobNotFound, BlobReader, BlobSto
 from nano_banana_lab.http.errors import RangeNotSatisfiable
 from nano_banana_lab.http.openapi import problems
 from nano_banana_lab.http.rate_limit import UNLIMITED
+from nano_banana_lab.http.scopes import NEEDS_READ
 
 FOREVER = "private, max-age=31536000, immutable"
 """A picture never changes; it is only ever deleted."""
@@ -42,6 +43,7 @@ class PictureFilesController(Controller):
     opt = UNLIMITED
 
     @get(
+        opt=NEEDS_READ,
         summary="A picture's bytes",
         responses={
             200: ResponseSpec(bytes, description="The whole picture", media_type="image/*", generate_examples=False),

@@ -22,6 +22,7 @@ from nano_banana_lab.http.prompt_bodies import (
     VariedBody,
     WrittenPromptsBody,
 )
+from nano_banana_lab.http.scopes import NEEDS_GENERATE
 
 WRITING_PROBLEMS = (
     "validation_error",
@@ -50,6 +51,7 @@ def writing(path: str, *, summary: str, responses: dict[int, ResponseSpec]) -> p
         status_code=200,
         middleware=[Idempotency()],
         operation_class=IdempotentOperation,
+        opt=NEEDS_GENERATE,
         summary=summary,
         responses=responses | problems(*WRITING_PROBLEMS),
     )

@@ -31,6 +31,7 @@ from nano_banana_lab.http.prompt_bodies import (
     PromptBody,
     PromptDeletedBody,
 )
+from nano_banana_lab.http.scopes import NEEDS_MANAGE, NEEDS_READ
 
 KEPT = Sentence("Kept the prompt.")
 MARKED = Sentence("Added the prompt to your favourites.")
@@ -47,6 +48,7 @@ class PromptsController(Controller):
     tags = ("Prompts",)
 
     @get(
+        opt=NEEDS_READ,
         summary="Look through the library",
         responses=answer(LibraryBody, "A page of prompts, and all categories", examples.PROMPTS)
         | problems("validation_error", "service_unavailable", "internal_error"),
@@ -96,6 +98,7 @@ class PromptsController(Controller):
 
     @post(
         status_code=200,
+        opt=NEEDS_MANAGE,
         summary="Keep a prompt",
         responses=answer(KeptBody, "The prompt, kept", examples.PROMPT_KEPT)
         | problems(
@@ -120,6 +123,7 @@ class PromptsController(Controller):
     @post(
         "/{prompt_id:str}/favorite",
         status_code=200,
+        opt=NEEDS_MANAGE,
         summary="Add a prompt to your favourites, or remove it",
         responses=answer(FavoriteBody, "Whether it is a favourite now", examples.PROMPT_FAVORITE)
         | problems("prompt_not_found", "service_unavailable", "internal_error"),
@@ -140,6 +144,7 @@ class PromptsController(Controller):
     @delete(
         "/{prompt_id:str}",
         status_code=200,
+        opt=NEEDS_MANAGE,
         summary="Delete a prompt of your own",
         responses=answer(PromptDeletedBody, "It is gone", examples.PROMPT_DELETED)
         | problems("prompt_not_found", "authorization_failed", "service_unavailable", "internal_error"),

@@ -21,6 +21,7 @@ from nano_banana_lab.http.errors import language_of
 from nano_banana_lab.http.localised import in_language
 from nano_banana_lab.http.messages import Language, sentence
 from nano_banana_lab.http.openapi import OPEN, answer, problems
+from nano_banana_lab.http.scopes import NEEDS_READ
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
 
 QUOTA_PROBLEMS = ("service_unavailable", "internal_error")
@@ -132,6 +133,7 @@ class QuotaController(Controller):
     tags = ("Quota",)
 
     @get(
+        opt=NEEDS_READ,
         summary="What is left of today's trial",
         responses=answer(QuotaBody, "The trial today", examples.QUOTA) | problems(*QUOTA_PROBLEMS),
     )
@@ -144,6 +146,7 @@ class QuotaController(Controller):
     @post(
         "/check",
         status_code=200,
+        opt=NEEDS_READ,
         summary="Would the trial pay for this now?",
         responses=answer(CheckResult, "Whether it would", examples.QUOTA_CHECK)
         | problems("validation_error", "unsupported_media_type", "payload_too_large", *QUOTA_PROBLEMS),

@@ -20,6 +20,7 @@ from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
 from nano_banana_lab.http.prompt_text import prompt_text
+from nano_banana_lab.http.scopes import NEEDS_GENERATE
 
 
 class SearchBody(msgspec.Struct, kw_only=True):
@@ -60,6 +61,7 @@ class SearchController(Controller):
         status_code=200,
         middleware=[Idempotency()],
         operation_class=DeliveryOperation,
+        opt=NEEDS_GENERATE,
         summary="Make a picture from a prompt and a web search",
         responses=answer(SearchedBody, "The picture, made and kept", examples.SEARCHED)
         | ACCEPTED

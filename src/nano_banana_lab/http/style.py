@@ -22,6 +22,7 @@ from nano_banana_lab.http.idempotency import Idempotency
 from nano_banana_lab.http.lab_request import TAKES_FORMS, LabRequest
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_inputs import PictureEntry, picture_of
+from nano_banana_lab.http.scopes import NEEDS_GENERATE
 
 
 class StyleBody(msgspec.Struct, kw_only=True):
@@ -54,7 +55,7 @@ class StyleController(Controller):
         status_code=200,
         middleware=[Idempotency()],
         operation_class=StyleOperation,
-        opt=TAKES_FORMS,
+        opt={**TAKES_FORMS, **NEEDS_GENERATE},
         summary="Draw a picture anew in another style",
         responses=answer(GeneratedBody, "The picture, made and kept", examples.STYLED)
         | ACCEPTED

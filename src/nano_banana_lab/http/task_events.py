@@ -30,6 +30,7 @@ from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.localised import CONTENT_LANGUAGE
 from nano_banana_lab.http.messages import Language
 from nano_banana_lab.http.openapi import NamedExample, problems
+from nano_banana_lab.http.scopes import NEEDS_READ
 from nano_banana_lab.http.task_bodies import TaskView
 from nano_banana_lab.http.task_story import LAST_EVENT_ID, THE_END, Place, TaskStory, in_pieces
 
@@ -134,6 +135,7 @@ class TaskEventsController(Controller):
     tags = ("Tasks",)
 
     @get(
+        opt=NEEDS_READ,
         summary="Follow a task",
         media_type="text/event-stream",
         responses={

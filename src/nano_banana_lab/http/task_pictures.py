@@ -17,6 +17,7 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore
 from nano_banana_lab.core.tasks.task_book import TaskBook
 from nano_banana_lab.http.openapi import problems
+from nano_banana_lab.http.scopes import NEEDS_READ
 
 ZIP = "application/zip"
 
@@ -28,6 +29,7 @@ class TaskPicturesController(Controller):
     tags = ("Tasks",)
 
     @get(
+        opt=NEEDS_READ,
         summary="The pictures of a task as a ZIP file",
         responses={
             200: ResponseSpec(

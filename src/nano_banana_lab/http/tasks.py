@@ -18,6 +18,7 @@ from nano_banana_lab.http.idempotency import Idempotency, IdempotentOperation
 from nano_banana_lab.http.lab_request import LabRequest
 from nano_banana_lab.http.localised import in_language
 from nano_banana_lab.http.openapi import answer, problems
+from nano_banana_lab.http.scopes import NEEDS_GENERATE, NEEDS_READ
 from nano_banana_lab.http.task_bodies import TaskBody, TaskList, TaskSummary, TaskView
 
 
@@ -28,6 +29,7 @@ class TasksController(Controller):
     tags = ("Tasks",)
 
     @get(
+        opt=NEEDS_READ,
         summary="List tasks",
         responses=answer(TaskList, "A page of tasks", examples.TASKS)
         | problems("validation_error", "service_unavailable", "internal_error"),
@@ -47,6 +49,7 @@ class TasksController(Controller):
 
     @get(
         "/{task_id:str}",
+        opt=NEEDS_READ,
         summary="How far a task has come",
         responses=answer(TaskBody, "The task", examples.TASK)
         | problems("task_not_found", "service_unavailable", "internal_error"),
@@ -66,6 +69,7 @@ class TasksController(Controller):
     @delete(
         "/{task_id:str}",
         status_code=200,
+        opt=NEEDS_GENERATE,
         summary="Cancel a task",
         responses=answer(TaskBody, "The task as it stands now", examples.CANCELLED_TASK)
         | problems("task_not_found", "task_finished", "service_unavailable", "internal_error"),
@@ -87,6 +91,7 @@ class TasksController(Controller):
         status_code=200,
         middleware=[Idempotency()],
         operation_class=IdempotentOperation,
+        opt=NEEDS_GENERATE,
         summary="Try again what failed",
         responses=answer(TaskBody, "The task as it stands now", examples.TASK)
         | problems(*SUBMIT_PROBLEMS, "task_not_found", "task_running", "task_finished", "idempotency_conflict"),

@@ -19,6 +19,7 @@ from nano_banana_lab.http.generated import ImageBody
 from nano_banana_lab.http.lab_request import TAKES_FORMS, LabRequest
 from nano_banana_lab.http.openapi import answer, problems
 from nano_banana_lab.http.picture_urls import PictureUrls
+from nano_banana_lab.http.scopes import NEEDS_GENERATE
 
 ACCEPTED = ("image/png", "image/jpeg", "image/webp")
 NAMES = ("image", "file")
@@ -53,7 +54,7 @@ class UploadsController(Controller):
 
     @post(
         operation_class=UploadOperation,
-        opt=TAKES_FORMS,
+        opt={**TAKES_FORMS, **NEEDS_GENERATE},
         summary="Upload a reference picture",
         responses=answer(ImageBody, "The picture, kept", examples.UPLOADED, status=201)
         | problems(

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 from dishka import Provider, Scope, provide
 
+from nano_banana_lab.core.identity.access_tokens import AccessTokens
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner, SignedInOwner, SingleOwner
+from nano_banana_lab.core.identity.last_used import LastUsed
 from nano_banana_lab.core.identity.ports import IdentityProvider, TokenIssuer
 from nano_banana_lab.core.identity.redirects import RedirectAllowlist
 from nano_banana_lab.core.identity.sessions import Sessions
@@ -89,6 +91,18 @@ class Identity(Provider):
             enabled=settings.auth_enabled,
             guests=settings.trial_enabled,
         )
+
+    @provide
+    async def last_used(self, key_values: KeyValueStore, clock: Clock) -> AsyncIterator[LastUsed]:
+        last_used = LastUsed(key_values, clock)
+        yield last_used
+        await last_used.finish()
+
+    @provide
+    def access_tokens(
+        self, key_values: KeyValueStore, clock: Clock, key: SigningKey, last_used: LastUsed
+    ) -> AccessTokens:
+        return AccessTokens(key_values=key_values, clock=clock, secret=key, last_used=last_used)
 
 
 def owners(settings: Settings) -> Provider:
