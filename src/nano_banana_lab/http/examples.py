@@ -228,6 +228,18 @@ TOKEN: dict[str, Any] = {
     "user": USER,
 }
 GUEST_TOKEN: dict[str, Any] = TOKEN | {"user": GUEST}
+_ACCESS_TOKEN: dict[str, Any] = {
+    "id": _ID,
+    "name": "photo frame in the hall",
+    "prefix": "nbl_7hQx",
+    "scopes": ["generate", "read"],
+    "created_at": _TIME,
+    "last_used_at": None,
+    "expires_at": "2027-02-20T14:03:05.120Z",
+}
+ACCESS_TOKEN_CREATED: dict[str, Any] = _ACCESS_TOKEN | {"token": "nbl_7hQx..."}
+ACCESS_TOKENS: dict[str, Any] = {"tokens": [_ACCESS_TOKEN | {"last_used_at": _TIME}], "total": 1}
+ACCESS_TOKEN_REVOKED: dict[str, Any] = {"success": True, "message": "Revoked the access token."}
 LOGGED_OUT: dict[str, Any] = {"success": True, "message": "Signed out."}
 HEALTH: dict[str, Any] = {"status": "healthy", "timestamp": _TIME}
 DETAILED_HEALTH: dict[str, Any] = {

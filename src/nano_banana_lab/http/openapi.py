@@ -37,8 +37,10 @@ GOOGLE_API_KEY = SecurityScheme(
 BEARER = SecurityScheme(
     type="http",
     scheme="bearer",
-    bearer_format="JWT",
-    description="The `access_token` of `POST /api/auth/callback` or `POST /api/auth/guest`.",
+    description=(
+        "The `access_token` of `POST /api/auth/callback` or `POST /api/auth/guest`, with which everything may be done, "
+        "or an access token (`nbl_...`) of `POST /api/auth/tokens`, with which only what its scopes allow may be done."
+    ),
 )
 
 WITH_TOKEN: list[dict[str, list[str]]] = [{"bearer": []}, {"bearer": [], "google_api_key": []}]

@@ -14,6 +14,7 @@ from litestar.di import Provide
 
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
+from nano_banana_lab.http.access_tokens import AccessTokensController
 from nano_banana_lab.http.allowed_methods import AllowedMethods
 from nano_banana_lab.http.auth import AuthController
 from nano_banana_lab.http.batch import BatchController
@@ -70,6 +71,7 @@ CONTROLLERS = [
     RootController,
     HealthController,
     AuthController,
+    AccessTokensController,
     GenerateController,
     SearchController,
     BlendController,

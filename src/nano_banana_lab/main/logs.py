@@ -16,6 +16,7 @@ _LOOKS_SECRET = re.compile(
     r"AIza[0-9A-Za-z_-]{30,}"  # Google API keys
     r"|AQ\.[0-9A-Za-z_.-]{20,}"  # and the newer form of them
     r"|gh[pousr]_[0-9A-Za-z]{20,}"  # GitHub tokens
+    r"|nbl_[0-9A-Za-z]{30,}"  # access tokens of the lab
     r"|eyJ(?:(?!eyJ)[\w-]){10,}\.[\w-]{10,}\.[\w-]{10,}"  # JSON web tokens; looked at once, however often one begins
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user and password in an address
 )
