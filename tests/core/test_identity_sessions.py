@@ -9,7 +9,9 @@ import pytest
 
 from nano_banana_lab.adapters.jwt.token_issuer import JwtTokenIssuer
 from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
+from nano_banana_lab.core.identity.access_tokens import AccessTokens
 from nano_banana_lab.core.identity.identify_owner import SignedInOwner
+from nano_banana_lab.core.identity.last_used import LastUsed
 from nano_banana_lab.core.identity.ports import AuthenticationFailed, NotAllowed, SignInUnavailable
 from nano_banana_lab.core.identity.sessions import Session, Sessions
 from nano_banana_lab.core.identity.user import User, github_folder
@@ -61,6 +63,13 @@ def sessions(house: House) -> Sessions:
     return house.process()
 
 
+def signed_in(sessions: Sessions) -> SignedInOwner:
+    key_values, clock = sessions.key_values, sessions.clock
+    last_used = LastUsed(key_values, clock)
+    access_tokens = AccessTokens(key_values=key_values, clock=clock, secret=Secret("s" * 32), last_used=last_used)
+    return SignedInOwner(sessions=sessions, access_tokens=access_tokens)
+
+
 def token_of(session: Session) -> str:
     return session.token.reveal()
 
@@ -83,7 +92,7 @@ async def test_an_expired_token_is_refused(house: House, sessions: Sessions) -> 
 
 @pytest.mark.parametrize("token", [None, "", "x", "a.b.c", "guest-1234"])
 async def test_without_a_real_token_nobody_is_recognised(sessions: Sessions, token: str | None) -> None:
-    for act in (sessions.recognise, sessions.renew, sessions.end, SignedInOwner(sessions=sessions)):
+    for act in (sessions.recognise, sessions.renew, sessions.end, signed_in(sessions)):
         with pytest.raises(AuthenticationFailed):
             await act(token)
 
@@ -91,7 +100,7 @@ async def test_without_a_real_token_nobody_is_recognised(sessions: Sessions, tok
 async def test_the_owner_is_the_users_folder(sessions: Sessions) -> None:
     token = token_of(sessions.begin(OCTOCAT))
 
-    assert await SignedInOwner(sessions=sessions)(token) == "6fac44aa6f9ae93e"
+    assert (await signed_in(sessions)(token)).owner == "6fac44aa6f9ae93e"
 
 
 async def test_a_session_that_was_ended_is_over_in_every_process_at_once(house: House, sessions: Sessions) -> None:

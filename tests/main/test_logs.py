@@ -22,6 +22,7 @@ LOOK_ALIKES = [
     "AIza" + "S" * 35,
     "ghp_" + "a1" * 18,
     "gho_" + "a1" * 18,
+    "nbl_7hQxW3kZb9TfLmN2pRs5VtYc8DgHj4K6P1Q0z",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
 ]
 logger = logging.getLogger("nano_banana_lab.test")

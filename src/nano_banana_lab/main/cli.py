@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "serve": "Serve the HTTP API.",
         "worker": "Make the pictures of batches and other tasks, on more machines.",
         "check": "Show the configuration and try every part of it.",
+        "token": "Make, list and revoke access tokens, for programs.",
         "quota": "Show what the trial has spent today, or forgive it.",
         "openapi": "Print the OpenAPI document of the HTTP API.",
     },
