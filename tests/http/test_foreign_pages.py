@@ -93,5 +93,5 @@ async def test_the_document_says_so_where_it_is_so(open_service: Any, service: A
     async with open_service(**PRODUCTION) as guarded:
         documents = [(await each.client.get("/openapi.json")).json()["paths"] for each in (guarded, service)]
 
-    assert ["403" in each["/api/generate"]["post"]["responses"] for each in documents] == [True, False]
-    assert "403" not in documents[0]["/api/history"]["get"]["responses"]
+    assert ["403" in each["/api/generate/estimate"]["post"]["responses"] for each in documents] == [True, False]
+    assert "403" not in documents[0]["/api/prompts/categories"]["get"]["responses"]

@@ -262,7 +262,7 @@ def test_what_says_that_it_guards_itself_is_left_to_it(opt: dict[str, Any], *, s
     async def raw(scope: Scope, receive: Receive, send: Send) -> None: ...
 
     with contextlib.nullcontext() if starts else pytest.raises(ImproperlyConfiguredException):
-        Litestar([raw], plugins=[Gate(limiting=True)])
+        Litestar([raw], plugins=[Gate(limiting=True)], openapi_config=None)
 
 
 async def test_a_route_that_also_answers_options_is_guarded_all_the_same(closed_lab: Any, is_problem: Any) -> None:

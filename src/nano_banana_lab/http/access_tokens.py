@@ -41,13 +41,13 @@ class NewTokenBody(msgspec.Struct, kw_only=True):
         | None
     ) = None
     scopes: Annotated[
-        tuple[Scope, ...],
+        list[Scope],
         msgspec.Meta(
             min_length=1,
             description="`generate`: have pictures and prompts made. `read`: look at what is there. `manage`: change "
-            "and delete it, access tokens included.",
+            "and delete it, access tokens included. By default `generate` and `read`.",
         ),
-    ] = USUAL_SCOPES
+    ] = msgspec.field(default_factory=lambda: list(USUAL_SCOPES))
 
 
 class AccessTokenBody(msgspec.Struct, kw_only=True):
@@ -56,7 +56,7 @@ class AccessTokenBody(msgspec.Struct, kw_only=True):
     id: str
     name: str
     prefix: str
-    scopes: tuple[Scope, ...]
+    scopes: list[Scope]
     created_at: Timestamp
     last_used_at: Timestamp | None
     expires_at: Timestamp | None
@@ -157,7 +157,7 @@ def _seen(token: AccessToken) -> dict[str, Any]:
         "id": token.id,
         "name": token.name,
         "prefix": token.prefix,
-        "scopes": token.scopes,
+        "scopes": list(token.scopes),
         "created_at": rfc3339(token.created_at),
         "last_used_at": _time(token.last_used_at),
         "expires_at": _time(token.expires_at),
