@@ -203,9 +203,27 @@ async def people_sign_in(visit: Visit, github: GitHubDouble) -> list[str]:
     await visit.ask("POST", "/api/auth/callback", "authentication_failed", json=arrival)
     secrets += await _signed_in_by_a_browser(visit)
     visit.tokens.append((await visit.obtain("POST", "/api/auth/refresh", token=visit.tokens[-1]))["access_token"])
-    await visit.ask("POST", "/api/auth/logout", token=visit.tokens[-1])
-    await visit.ask("GET", "/api/auth/me", "authentication_failed", token=visit.tokens[-1])
+    await _programs_come(visit, session := visit.tokens[-1])
+    await visit.ask("POST", "/api/auth/logout", token=session)
+    await visit.ask("GET", "/api/auth/me", "authentication_failed", token=session)
     return secrets + github.tokens
+
+
+async def _programs_come(visit: Visit, session: str) -> None:
+    """With tokens: one is used, does what it may not, is mistyped and revoked, and one stays."""
+    wish = {"name": "a frame", "scopes": ["read"]}
+    made = [await visit.obtain("POST", "/api/auth/tokens", token=session, json=wish) for _ in range(2)]
+    token, staying = (each["token"] for each in made)
+    visit.tokens += [token, staying]
+    await visit.ask("GET", "/api/auth/tokens", token=session)
+    for each in (token, staying):
+        await visit.ask("GET", "/api/history", token=each, headers=visit.own_key)
+    await visit.ask("POST", "/api/generate", "authorization_failed", token=token, json={"prompt": PROMPT})
+    await visit.ask("POST", "/api/auth/refresh", "authorization_failed", token=token)
+    await visit.ask("GET", "/api/history", "authentication_failed", token=f"{token}x")
+    await visit.obtain("GET", f"/{token}", code="not_found")  # told where nothing is
+    await visit.ask("DELETE", f"/api/auth/tokens/{made[0]['id']}", token=session)
+    await visit.ask("GET", "/api/history", "authentication_failed", token=token)
 
 
 def _faults(github: GitHubDouble) -> list[tuple[dict[str, str], str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar, WebSocket, asgi, route, websocket
+from litestar import Litestar, WebSocket, asgi, get, route, websocket
 from litestar.enums import HttpMethod
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.routes import HTTPRoute
@@ -263,6 +263,15 @@ def test_what_says_that_it_guards_itself_is_left_to_it(opt: dict[str, Any], *, s
 
     with contextlib.nullcontext() if starts else pytest.raises(ImproperlyConfiguredException):
         Litestar([raw], plugins=[Gate(limiting=True)], openapi_config=None)
+
+
+def test_a_route_that_does_not_say_what_a_token_needs_keeps_the_service_from_starting() -> None:
+    @get("/api/new")
+    async def new() -> str:
+        return "new"
+
+    with pytest.raises(ImproperlyConfiguredException, match="/api/new would be open to every access token"):
+        Litestar([new], plugins=[Gate(limiting=True)], openapi_config=None)
 
 
 async def test_a_route_that_also_answers_options_is_guarded_all_the_same(closed_lab: Any, is_problem: Any) -> None:
