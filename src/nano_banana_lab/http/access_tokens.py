@@ -17,6 +17,7 @@ from nano_banana_lab.http.errors import language_of
 from nano_banana_lab.http.localised import in_language
 from nano_banana_lab.http.messages import Sentence, say
 from nano_banana_lab.http.openapi import answer, problems
+from nano_banana_lab.http.prompt_text import RULES
 from nano_banana_lab.http.scopes import NEEDS_MANAGE
 from nano_banana_lab.http.timestamps import Timestamp, rfc3339
 
@@ -33,7 +34,7 @@ class NewTokenBody(msgspec.Struct, kw_only=True):
         msgspec.Meta(
             description=f"What it is for. 1 to {MAX_NAME_CHARACTERS} characters after trimming.",
             examples=["photo frame in the hall"],
-            extra_json_schema={"extra": {"minLength": 1, "maxLength": MAX_NAME_CHARACTERS}},
+            extra_json_schema={"extra": RULES | {"maxLength": MAX_NAME_CHARACTERS}},
         ),
     ]
     expires_in_days: (

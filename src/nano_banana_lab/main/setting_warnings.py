@@ -34,7 +34,7 @@ def _nobody_can_sign_in(settings: Settings) -> Iterator[str]:
     if settings.auth_enabled and not settings.uses_github and not settings.trial_enabled:
         yield (
             "Nobody can sign in: AUTH_ENABLED is true, but there is neither GITHUB_CLIENT_ID with GITHUB_CLIENT_SECRET "
-            "nor TRIAL_ENABLED for guests. Every route that needs a token answers 401."
+            "nor TRIAL_ENABLED for guests. Only access tokens that `nano-banana-lab token create` made are let in."
         )
 
 
