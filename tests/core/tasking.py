@@ -17,6 +17,7 @@ from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.shared.secrets import ApiKey, Secret
 from nano_banana_lab.core.tasks.announce import DONE, Announce
 from nano_banana_lab.core.tasks.begin_item import BeginItem
+from nano_banana_lab.core.tasks.cancel_item import CancelItem
 from nano_banana_lab.core.tasks.cancel_task import CancelTask
 from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
 from nano_banana_lab.core.tasks.keep_moving import KeepTasksMoving
@@ -67,9 +68,17 @@ class Tasks:
         taking_on |= {"set_waiting": self.set_waiting}
         self.submit = SubmitTask(stores=lab.make_picture.stores, hold_pictures=self.hold, clock=clock, **taking_on)
         self.retry = RetryTask(**{name: part for name, part in taking_on.items() if name != "trial"})
-        self.cancel = CancelTask(clock=clock, **parts)
+        cancel_item = CancelItem(book=self.book, trial=parts["trial"], clock=clock)
+        self.cancel = CancelTask(book=self.book, cancel_item=cancel_item, announce=self.announce)
         stores = lab.make_picture.stores
-        self.begin = BeginItem(book=self.book, turns=self.turns, stores=stores, clock=clock)
+        self.begin = BeginItem(
+            book=self.book,
+            turns=self.turns,
+            stores=stores,
+            cancel_item=cancel_item,
+            announce=self.announce,
+            clock=clock,
+        )
         self.run_item = RunItem(begin=self.begin, carry_out=lab.carry_out, clock=clock, **parts, **paying)
         self.keep_moving = KeepTasksMoving(
             turns=self.turns,

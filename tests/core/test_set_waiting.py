@@ -16,6 +16,7 @@ from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.announce import DONE
 from nano_banana_lab.core.tasks.keys import OPEN
 from nano_banana_lab.core.tasks.task import Task, TaskStatus
+from nano_banana_lab.core.tasks.task_moves import HANDED_OVER_SECONDS
 from nano_banana_lab.testing.frozen_clock import FrozenClock
 
 SOON = 0.01
@@ -111,10 +112,11 @@ async def test_what_has_begun_by_then_is_finished_and_paid_for(tasks: Tasks, mon
         await may_look.wait()
         return await write()
 
-    monkeypatch.setattr("nano_banana_lab.core.tasks.set_waiting.insist", insist_later)
+    monkeypatch.setattr("nano_banana_lab.core.storage.insist.insist", insist_later)
     await told_that_it_failed(tasks, tasks.batch("a", "b"), hangs="afterwards")
     await tasks.lab.key_values.go_on()
     [found], _ = await tasks.book.page(ALICE, limit=10)
+    tasks.lab.clock.advance(HANDED_OVER_SECONDS)
     await tasks.run_item(found.task.item_name(0).ticket(1))
     may_look.set()
     await tasks.lab.paid_calls.finish(60)

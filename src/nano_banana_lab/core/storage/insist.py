@@ -12,6 +12,10 @@ RETRY_AFTER_SECONDS = (0.2, 1.0, 2.0, 4.0, 8.0)
 """Long enough for a Redis that restarts or fails over. A store that hangs takes up to 5 seconds more at each try."""
 
 
+LOOK_AGAIN_SECONDS = 5.0
+"""How often a store is asked that has been away for longer than anybody insists."""
+
+
 async def insist(write: Callable[[], Awaitable[T]]) -> T:
     """What `write` returns, called again while it raises `StoreUnavailable`: six times within about 15 seconds.
 
@@ -25,3 +29,12 @@ async def insist(write: Callable[[], Awaitable[T]]) -> T:
         except StoreUnavailable:
             await asyncio.sleep(delay)
     return await write()
+
+
+async def at_last(write: Callable[[], Awaitable[T]]) -> T:
+    """What `write` returns once the store is back, however long that takes; `write` is as `insist` wants it."""
+    while True:
+        try:
+            return await insist(write)
+        except StoreUnavailable:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)

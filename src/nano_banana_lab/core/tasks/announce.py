@@ -98,7 +98,7 @@ class Announce:
             await self._post_items(task, items)
             if ends and await self._count(task, ends) >= task.total:
                 await self._close_if_finished(task)
-        except (QueueUnavailable, StoreUnavailable, TaskNotFound) as error:
+        except (QueueUnavailable, StoreUnavailable, TaskNotFound, msgspec.DecodeError) as error:
             logger.warning("nobody could be told how a task goes on: %s", error, extra={"task": task.id})
 
     async def once_more(self, task: Task) -> bool:

@@ -3,26 +3,29 @@
 import asyncio
 import contextlib
 import random
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import msgspec
 
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
 from nano_banana_lab.core.shared.ids import OwnerId, new_id
-from nano_banana_lab.core.storage.insist import insist
+from nano_banana_lab.core.storage.insist import at_last
 from nano_banana_lab.core.storage.operations import CommitRefused
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.storage.store_watch import StoreWatch
-from nano_banana_lab.core.tasks.keys import ItemName, task_key
-from nano_banana_lab.core.tasks.task import Item, ItemStatus, Task, decode_item, decode_task, encode
+from nano_banana_lab.core.tasks.announce import Announce
+from nano_banana_lab.core.tasks.cancel_item import CancelItem
+from nano_banana_lab.core.tasks.keys import ItemName, cancelled_key, task_key
+from nano_banana_lab.core.tasks.task import Item, ItemStatus, Task, decode_item, decode_task, encode, readable
 from nano_banana_lab.core.tasks.task_book import TaskBook
-from nano_banana_lab.core.tasks.turns import Line, Turns
+from nano_banana_lab.core.tasks.turns import A_FEW, Line, Turns
 
 SAY_SO_SECONDS = 3
 """How long a process that is being stopped takes to write down what became of an item; after that others find out."""
 
 TRIES = 8
-"""How often another item is chosen after somebody else has begun the one before."""
+"""How often another item is chosen after the one before was not to be begun; what is left then waits for another ticket."""
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,107 +36,170 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     item: Item
 
 
+class _Unsure(Exception):
+    """The store did not say whether an item was begun that waited as `kept_as`."""
+
+    def __init__(self, begun: Begun, kept_as: bytes) -> None:
+        self.begun = begun
+        self.kept_as = kept_as
+
+
 @dataclass(frozen=True, kw_only=True)
 class BeginItem:
-    """A ticket says that there is room for one item: it is that of the owner whose turn it is, else the ticket's own.
+    """A ticket says that there is room for one item: it is that of the owner whose turn it is.
 
     Each item comes with one ticket, and each ticket begins one item while any waits, so whose ticket it is does not matter.
-    Only an item that waits is begun, and only by one. `running` names what this process has begun.
+    Only an item that waits is begun, and only by one. `running` has the runs that this process has begun, and their items.
     """
 
     book: TaskBook
     turns: Turns
     stores: StoreWatch
+    cancel_item: CancelItem
+    announce: Announce
     clock: Clock
-    running: set[str] = field(default_factory=set, init=False)
-    _in_step: set[OwnerId] = field(default_factory=set, init=False, repr=False)
+    running: dict[str, ItemName] = field(default_factory=dict, init=False)
     _choosing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def __call__(self, own: ItemName) -> Begun | None:
-        """What has been begun with the ticket of the item `own`; None when nothing waits.
+        """What has been begun with the ticket of the item `own`; None when nothing may be begun.
 
         Raises `StoreUnavailable`, and begins nothing, while one of the stores is down.
         """
-        await self.stores.require()
-        async with self._choosing:  # one after the other: the next one finds the turn passed on
-            tried = set[ItemName]()
-            for _ in range(TRIES):
-                line = await self.turns.line()
-                chosen = await self._chosen(own, line, tried)
-                if chosen is None:
-                    return None
-                if begun := await self._begun(chosen, line):
-                    return begun
-                tried.add(chosen)
-            return None if own in tried else await self._begun(own, line)
+        while True:
+            await self.stores.require()
+            try:
+                async with self._choosing:  # one after the other: the next one finds the turn passed on
+                    return await self._next(own)
+            except _Unsure as unsure:
+                if await self._turned_out_begun(unsure.begun, unsure.kept_as):
+                    return unsure.begun
 
-    async def put_back(self, begun: Begun, *, delay: float = 0, refusals: int = 0) -> Item:
+    async def put_back(self, begun: Begun, *, delay: float = 0, refusals: int = 0) -> Item | None:
         """The item, which waits again, for `delay` seconds at least: it has not been paid for.
 
-        `refusals` is how often more the model was too busy for it. If this fails it is interrupted in a while.
+        It is cancelled instead when its owner has cancelled the task meanwhile; None when others have given it up.
+        `refusals` is how often more the model was too busy for it. While the store is away this takes as long as that.
         """
-        item = begun.item
-        waiting = msgspec.structs.replace(
-            item, status=ItemStatus.QUEUED, run="", started_at=None, refusals=item.refusals + refusals
-        )
-        operations = self.book.moves.lining_up(begun.task, waiting, encode(item), delay=delay)
-        with contextlib.suppress(CommitRefused, StoreUnavailable):
-            await insist(lambda: self.book.key_values.commit(*operations))
-        return waiting
+        refused = begun.item.refusals + refusals
+        waiting = msgspec.structs.replace(begun.item, status=ItemStatus.QUEUED, started_at=None, refusals=refused)
+        try:
+            await at_last(lambda: self._put_back(begun, waiting, delay))
+        except CommitRefused as refusal:
+            if refusal.current != encode(waiting):  # else by an earlier try whose answer was lost
+                return None
+        cancelled = await at_last(lambda: self.book.key_values.get(cancelled_key(begun.task.owner, begun.task.id)))
+        if cancelled is None:
+            return waiting
+        return await at_last(lambda: self.cancel_item(begun.task, waiting, encode(waiting)))
 
-    async def hand_on(self, begun: Begun) -> None:
+    async def hand_on(self, begun: Begun) -> Item | None:
         """Put it back for another process, because this one is being stopped; takes no longer than there is time for."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SAY_SO_SECONDS):
-                await self.put_back(begun)
+                return await self.put_back(begun)
+        return None
+
+    async def _next(self, own: ItemName) -> Begun | None:
+        tried = set[ItemName]()
+        for _ in range(TRIES):
+            line = await self.turns.line()
+            chosen = await self._chosen(own, line, tried)
+            if chosen is None:
+                return None
+            if begun := await self._begun(chosen, line):
+                return begun
+            tried.add(chosen)
+        return None
 
     async def _chosen(self, own: ItemName, line: Line, tried: set[ItemName]) -> ItemName | None:
-        """The first item of whoever is first and has one; after a try that failed any of the first few, to keep apart.
-
-        Where only one owner is there and the tickets come in the order of the items, that is the ticket's own.
-        """
-        if line.owners == (own.owner,) and own.owner in self._in_step and not tried:
-            return own
-        for owner in line.owners:
-            waiting = await self.turns.waiting(owner)
-            if not waiting:
-                self._in_step.discard(owner)
+        """The first item of whoever is first and has one; after a try that failed any of the first few, to keep apart."""
+        few = A_FEW * (1 + len(tried))
+        async for owner in self._candidates(own, line):
+            waiting = await self.turns.waiting(owner, first=few)
+            if untried := [name for name in waiting.now if name not in tried]:
+                return random.choice(untried) if tried else untried[0]  # noqa: S311 - nothing has to stay secret
+            if waiting.nothing:
                 await self.turns.leave(owner)
-            elif untried := [name for name in waiting if name not in tried]:
-                chosen = random.choice(untried) if tried else untried[0]  # noqa: S311 - nothing has to stay secret
-                (self._in_step.add if chosen == own else self._in_step.discard)(owner)
-                return chosen
-        return None if own in tried else own
+        return None
+
+    async def _candidates(self, own: ItemName, line: Line) -> AsyncIterator[OwnerId]:
+        """Everybody in the line, and at last whose ticket it is, who may be lost from the line."""
+        in_line = False
+        async for owner in self.turns.owners(line):
+            in_line |= owner == own.owner
+            yield owner
+        if not in_line:
+            yield own.owner
 
     async def _begun(self, name: ItemName, line: Line) -> Begun | None:
-        """None when it does not wait any more."""
-        found = await self.book.key_values.get_many([task_key(name.owner, name.task), name.key])
-        if found[0] is None or found[1] is None:  # expired
+        """None when it is not to be begun; then whoever looks next does not find it, or not at once."""
+        keys = (task_key(name.owner, name.task), name.key, cancelled_key(name.owner, name.task))
+        kept_task, kept_as, cancelled = await self.book.key_values.get_many(keys)
+        if kept_task is None or kept_as is None:  # expired
+            await self.book.key_values.commit(*self.book.moves.gone(name))
             return None
-        task, item = decode_task(found[0]), decode_item(found[1])
+        task, item = readable(decode_task, kept_task, keys[0]), readable(decode_item, kept_as, name.key)
+        if task is None or item is None:
+            await self.book.key_values.commit(*self.book.moves.passed_over(name))
+            return None
         if item.status is not ItemStatus.QUEUED:
+            await self.book.key_values.commit(self.book.moves.not_ready(name))
+            return None
+        if cancelled is not None:
+            await self._cancel(task, item, kept_as)
             return None
         now = from_milliseconds(milliseconds(self.clock.now()))
         begun = msgspec.structs.replace(item, status=ItemStatus.PROCESSING, run=new_id(), started_at=now)
-        return await self._ours(Begun(task=task, name=name, item=begun), found[1], line)
+        return await self._ours(Begun(task=task, name=name, item=begun), kept_as, line)
+
+    async def _cancel(self, task: Task, item: Item, kept_as: bytes) -> None:
+        if ended := await self.cancel_item(task, item, kept_as):
+            await self.announce(task, ended)
 
     async def _ours(self, begun: Begun, kept_as: bytes, line: Line) -> Begun | None:
-        ours = False
-        self.running.add(str(begun.name))  # at once: a try whose answer is lost may have begun it
+        operations = self.book.moves.beginning(begun.name, begun.item, kept_as, turn=line.end)
+        self.running[begun.item.run] = begun.name  # at once: a try whose answer is lost may have begun it
         try:
-            ours = await self._taken(begun, kept_as, line)
+            await self.book.key_values.commit(*operations)
+        except CommitRefused:
+            self.running.pop(begun.item.run)
+            return None
+        except StoreUnavailable as error:
+            raise _Unsure(begun, kept_as) from error
         except asyncio.CancelledError:
-            await self.hand_on(begun)
+            await self._hand_on_if_begun(begun, kept_as)
             raise
+        return begun
+
+    async def _turned_out_begun(self, begun: Begun, kept_as: bytes) -> bool:
+        """Once the store is back: whether it was begun after all. If not, a store that hung does not begin it any more."""
+        ours = False
+        try:
+            ours = await at_last(lambda: self._was_begun(begun, kept_as))
         finally:
             if not ours:
-                self.running.discard(str(begun.name))
-        return begun if ours else None
+                self.running.pop(begun.item.run)
+        return ours
 
-    async def _taken(self, begun: Begun, kept_as: bytes, line: Line) -> bool:
-        operations = self.book.moves.beginning(begun.name, begun.item, kept_as, turn=line.end)
+    async def _was_begun(self, begun: Begun, kept_as: bytes) -> bool:
+        waiting = msgspec.structs.replace(begun.item, status=ItemStatus.QUEUED, started_at=None)
         try:
-            await insist(lambda: self.book.key_values.commit(*operations))
+            await self.book.key_values.commit(*self.book.moves.staying(begun.name, waiting, kept_as))
         except CommitRefused as refused:
-            return refused.current == encode(begun.item)  # by an earlier try whose answer was lost
-        return True
+            return refused.current == encode(begun.item)
+        return False
+
+    async def _hand_on_if_begun(self, begun: Begun, kept_as: bytes) -> None:
+        """The process is being stopped while it was begun."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SAY_SO_SECONDS):
+                if await self._turned_out_begun(begun, kept_as):
+                    item = await self.put_back(begun)
+                    if item and item.status.is_final:
+                        await self.announce(begun.task, item)
+        self.running.pop(begun.item.run, None)
+
+    async def _put_back(self, begun: Begun, waiting: Item, delay: float) -> None:
+        operations = self.book.moves.lining_up(begun.task, waiting, encode(begun.item), delay=delay)
+        await self.book.key_values.commit(*operations)

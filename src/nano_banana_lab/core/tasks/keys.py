@@ -39,9 +39,12 @@ class ItemName(msgspec.Struct, frozen=True):
         owner, task, index = text.split("/")
         return cls(OwnerId(owner), task, int(index))
 
-    def ticket(self, attempt: int) -> str:
-        """What the queue carries: another text for each attempt, for the run of the one before may not be over there."""
-        return f"{self}/{attempt}"
+    def ticket(self, attempt: int, *, other: bool = False) -> str:
+        """What the queue carries: another text for each attempt, for the run of the one before may not be over there.
+
+        There is an `other` text for the same, for somebody else's item may be made with the ticket.
+        """
+        return f"{self}/{'0' if other else ''}{attempt}"
 
     @classmethod
     def of_ticket(cls, text: str) -> "ItemName":
@@ -66,6 +69,11 @@ def open_key(owner: OwnerId, id: str) -> str:
     return f"task/{owner}/{id}/open"
 
 
+def cancelled_key(owner: OwnerId, id: str) -> str:
+    """The value that is there, empty, once the owner has cancelled the task, until it is closed or tried again."""
+    return f"task/{owner}/{id}/cancelled"
+
+
 def permit_key(owner: OwnerId, id: str, attempt: str) -> str:
     """The permit of one attempt to let items of a task wait."""
     return f"task/{owner}/{id}/permit/{attempt}"
@@ -82,7 +90,10 @@ def tasks_index(owner: OwnerId) -> str:
 
 
 def waiting_index(owner: OwnerId) -> str:
-    """The names of an owner's items that wait, by from when on they may be begun (microseconds, so that all of a task differ)."""
+    """The names of an owner's items that wait, by from when on they may be begun (microseconds, so that all of a task differ).
+
+    An entry says what to look at, the item's value whether it waits: one too many goes as soon as somebody looks.
+    """
     return f"task/{owner}/waiting"
 
 

@@ -1,17 +1,14 @@
 """Hand items of a task to the queue."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.ports import QueueUnavailable, TaskQueue
-from nano_banana_lab.core.tasks.task import Task
+from nano_banana_lab.core.tasks.task import Item, Task
 from nano_banana_lab.core.tasks.task_book import TaskBook
 from nano_banana_lab.core.tasks.turns import Turns
-
-FIRST: Mapping[int, int] = MappingProxyType({})
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +21,15 @@ class LineUp:
     queue: TaskQueue
     turns: Turns
 
-    async def __call__(self, task: Task, items: Iterable[int], attempts: Mapping[int, int] = FIRST) -> None:
-        """`attempts` says which attempt of an item it is, where it is not the first.
+    async def __call__(self, task: Task, items: Sequence[Item]) -> None:
+        """From now on they may be begun, with any ticket.
 
         Never fails: while something is away they wait for the next look at what waits too long.
         """
-        tickets = [task.item_name(index).ticket(attempts.get(index, 1)) for index in items]
+        named = [(task.item_name(item.index), item) for item in items]
+        tickets = [name.ticket(item.attempt) for name, item in named]
         try:
+            await self.book.key_values.commit(*(self.book.moves.ready(name, item) for name, item in named))
             await self.turns.enter([task.owner])
             await self.queue.submit(tickets)
         except (QueueUnavailable, StoreUnavailable):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from nano_banana_lab.core.generation.models import ImageModels
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
@@ -9,6 +10,7 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.identity.ports import KeySealer
 from nano_banana_lab.core.quota.modes import quota_mode_of
 from nano_banana_lab.core.quota.reservation import Reservation
+from nano_banana_lab.core.shared.clock import from_milliseconds, milliseconds
 from nano_banana_lab.core.storage.operations import CommitRefused, Operation
 from nano_banana_lab.core.tasks.announce import Announce
 from nano_banana_lab.core.tasks.line_up import LineUp
@@ -65,21 +67,23 @@ class RetryTask:
     def _waiting(self, caller: Caller, task: Task, again: Sequence[Found], announced: int) -> Waiting:
         sealed = self.sealer.seal(caller.api_key, context=task.id) if caller.api_key else b""
         before = {item.index: item for item, _ in again}
+        now = from_milliseconds(milliseconds(self.book.clock.now()))
 
         def operations(items: Sequence[Item]) -> Sequence[Operation]:
             changes = [(item, kept_as) for item, (_, kept_as) in zip(items, again, strict=True)]
             return self.book.moves.reopening(task, changes, sealed, announced=announced)
 
         return Waiting(
-            items=lambda reservations: [_waiting(*pair) for pair in zip(before.values(), reservations, strict=True)],
+            items=lambda reservations: [
+                _waiting(item, now, paying) for item, paying in zip(before.values(), reservations, strict=True)
+            ],
             operations=operations,
             called_off=lambda item: before[item.index],
         )
 
     async def _hand_over(self, task: Task, items: Sequence[Item]) -> None:
-        await self.announce(task, *items)
-        attempts = {item.index: item.attempt for item in items}
-        await self.line_up(task, attempts, attempts)
+        await self.announce(task, *items)  # first: nobody can begin them, and tell of that, before they are lined up
+        await self.line_up(task, items)
 
 
 def _to_try_again(items: Sequence[Found]) -> list[Found]:
@@ -91,5 +95,6 @@ def _to_try_again(items: Sequence[Found]) -> list[Found]:
     return again
 
 
-def _waiting(item: Item, reservation: Reservation | None) -> Item:
-    return Item(index=item.index, commission=item.commission, attempt=item.attempt + 1, reservation=reservation)
+def _waiting(item: Item, now: datetime, reservation: Reservation | None) -> Item:
+    attempt = item.attempt + 1
+    return Item(index=item.index, commission=item.commission, attempt=attempt, since=now, reservation=reservation)

@@ -67,6 +67,11 @@ class _Telling:
         """The item is being made; nothing waits until that is told."""
         self._first = asyncio.create_task(self._announce(self._begun.task, self._begun.item))
 
+    async def put_back(self, item: Item | None) -> None:
+        """It waits again, which is no news where it was never said to be made, or is cancelled, or others had it."""
+        if item is not None and (self.asked or item.status.is_final):
+            await self.tell(item)
+
     async def tell(self, item: Item) -> None:
         """It has come to its end, or waits again."""
         if self._first is not None:
@@ -92,8 +97,8 @@ class RunItem:
     clock: Clock
 
     @property
-    def running(self) -> set[str]:
-        """The names of what this process is making."""
+    def running(self) -> dict[str, ItemName]:
+        """The runs of what this process is making, and the items."""
         return self.begin.running
 
     async def __call__(self, ticket: str) -> None:
@@ -117,13 +122,13 @@ class RunItem:
         try:
             await self._make(begun, _Telling(self.announce, begun))
         finally:
-            self.running.discard(str(begun.name))
+            self.running.pop(begun.item.run, None)
 
     async def _make(self, begun: Begun, telling: _Telling) -> None:
         try:
             made = await self._picture(begun, telling)
         except _NotPaidFor as error:
-            await self.begin.put_back(begun, delay=error.delay)
+            await telling.put_back(await self.begin.put_back(begun, delay=error.delay))
         except asyncio.CancelledError:
             await self._cut_off(begun, telling)
             raise
@@ -177,14 +182,14 @@ class RunItem:
         delay = REFUSED_SECONDS if error.retry_after is None else error.retry_after
         passing = error.details["reason"] == "rate" and delay <= MOST_REFUSED_SECONDS
         if passing and begun.item.refusals < REFUSALS:
-            await telling.tell(await self.begin.put_back(begun, delay=delay, refusals=1))
+            await telling.put_back(await self.begin.put_back(begun, delay=delay, refusals=1))
         else:
             await self._end(begun, telling, ItemStatus.FAILED, Failure.of(error))
 
     async def _cut_off(self, begun: Begun, telling: _Telling) -> None:
         """The process is being stopped and waits no longer. What may have been paid for is not made again unasked."""
         if not telling.asked:
-            await self.begin.hand_on(begun)
+            await telling.put_back(await self.begin.hand_on(begun))
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SAY_SO_SECONDS):

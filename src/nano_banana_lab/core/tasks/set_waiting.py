@@ -1,27 +1,25 @@
 """Let items of a task wait, paid for: all of them, or none."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.quota.reservation import Reservation
 from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.shared.ids import new_id
-from nano_banana_lab.core.storage.insist import insist
+from nano_banana_lab.core.storage.insist import at_last
 from nano_banana_lab.core.storage.operations import CommitRefused, Operation
 from nano_banana_lab.core.storage.permit import Permit
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.announce import Announce
-from nano_banana_lab.core.tasks.keys import permit_key
-from nano_banana_lab.core.tasks.task import Item, Task, encode
+from nano_banana_lab.core.tasks.keys import ItemName, permit_key
+from nano_banana_lab.core.tasks.task import Item, ItemStatus, Task, decode_item, encode, readable
 from nano_banana_lab.core.tasks.task_book import TaskBook
 from nano_banana_lab.core.tasks.task_moves import UNFINISHED_SECONDS
-
-T = TypeVar("T")
 
 ANSWER_SECONDS = 4.3
 """By then it is told what became of it, so that an answer is there within 5 seconds also when the store hangs."""
@@ -30,7 +28,10 @@ HAND_OVER_SECONDS = 0.5
 """How long an answer waits until others are told of what waits; they find it by themselves otherwise."""
 
 LOOK_AGAIN_SECONDS = 5.0
-"""How often a store is asked that has been away for longer than anybody insists."""
+"""How often it is looked at what is being made although it was to be called off: it may be put back."""
+
+CUT_OFF_SECONDS = 3
+"""How long a process that is being stopped takes to call off what it did not see the end of."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,12 @@ class SetWaiting:
             if items:  # else nothing was asked for
                 await self.paid_calls.go_on(self._call_off(task, items, waiting, permit))
             raise StoreUnavailable("key value store") from error
+        except asyncio.CancelledError:  # the process is being stopped, and the caller told that it came to nothing
+            if items:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CUT_OFF_SECONDS):
+                        await self._call_off(task, items, waiting, permit)
+            raise
         return items
 
     async def _commit(
@@ -109,28 +116,36 @@ class SetWaiting:
                 raise
 
     async def _call_off(self, task: Task, items: Sequence[Item], waiting: Waiting, permit: Permit) -> None:
-        """Once the store is back, see to it that nothing of this waits."""
-        if not await _at_last(permit.was_used):
+        """Once the store is back, see to it that nothing of this waits, or comes to wait again."""
+        if not await at_last(permit.was_used):
             return
         logger.warning("a task is called off: its client was told that it came to nothing", extra={"task": task.id})
-        ended = [await self._end(task, item, waiting.called_off(item)) for item in items]
-        await self.announce(task, *filter(None, ended))
+        left = list(items)
+        while left:
+            looked_at = [(item, await self._end(task, item, waiting.called_off(item))) for item in left]
+            await self.announce(task, *(ended for _, ended in looked_at if ended and ended.status.is_final))
+            left = [item for item, now in looked_at if now and not now.status.is_final]
+            if left:
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _end(self, task: Task, item: Item, ended: Item) -> Item | None:
-        """None when it was begun before."""
-        operations = self.book.moves.ending(task.item_name(item.index), ended, encode(item))
-        try:
-            await _at_last(lambda: self.trial.give_back(item.reservation, along_with=operations))
-        except CommitRefused as refused:
-            if refused.current != encode(ended):  # else by an earlier try whose answer was lost
+        """What has become of it: `ended`, or still being made; None when it came to its end otherwise."""
+        name = task.item_name(item.index)
+        while True:
+            kept_as = await at_last(lambda: self.book.key_values.get(name.key))
+            now = kept_as and readable(decode_item, kept_as, name.key)
+            if not kept_as or not now or now.attempt != item.attempt or now.status.is_final:
                 return None
-        return ended
+            if now.status is ItemStatus.PROCESSING:
+                return now
+            if await self._ended(name, ended, kept_as, item.reservation):
+                return ended
 
-
-async def _at_last(write: Callable[[], Awaitable[T]]) -> T:
-    """What `write` returns once the store is back, however long that takes; `write` is as `insist` wants it."""
-    while True:
+    async def _ended(self, name: ItemName, ended: Item, kept_as: bytes, reservation: Reservation | None) -> bool:
+        """False when it is not `kept_as` any more."""
+        operations = self.book.moves.ending(name, ended, kept_as)
         try:
-            return await insist(write)
-        except StoreUnavailable:
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await at_last(lambda: self.trial.give_back(reservation, along_with=operations))
+        except CommitRefused as refused:
+            return refused.current == encode(ended)  # by an earlier try whose answer was lost
+        return True

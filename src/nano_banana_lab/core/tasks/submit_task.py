@@ -79,21 +79,21 @@ class SubmitTask:
         await self.trial.check(caller.owner, price, count=len(commissions), own_key=own_key)
         task = Task(id=new_id(), owner=caller.owner, mode=mode, total=len(commissions), created_at=self._now())
         held = await self.hold_pictures(caller.owner, task.id, commissions)
-        await self.set_waiting(caller, task, price, task.total, self._waiting(caller, task, held))
-        await self.paid_calls.go_on(self._hand_over(task), wait=HAND_OVER_SECONDS)
+        items = await self.set_waiting(caller, task, price, task.total, self._waiting(caller, task, held))
+        await self.paid_calls.go_on(self._hand_over(task, items), wait=HAND_OVER_SECONDS)
         return task
 
     def _waiting(self, caller: Caller, task: Task, held: Sequence[Commission]) -> Waiting:
         sealed = self.sealer.seal(caller.api_key, context=task.id) if caller.api_key else b""
         return Waiting(
-            items=lambda reservations: _items(held, reservations),
+            items=lambda reservations: _items(task, held, reservations),
             operations=lambda items: self.book.moves.opening(task, items, sealed),
             called_off=self._cancelled,
         )
 
-    async def _hand_over(self, task: Task) -> None:
+    async def _hand_over(self, task: Task, items: Sequence[Item]) -> None:
         await self.announce.begun(task)
-        await self.line_up(task, range(task.total))
+        await self.line_up(task, items)
 
     def _cancelled(self, item: Item) -> Item:
         return msgspec.structs.replace(item, status=ItemStatus.CANCELLED, finished_at=self._now())
@@ -102,6 +102,9 @@ class SubmitTask:
         return from_milliseconds(milliseconds(self.clock.now()))
 
 
-def _items(commissions: Sequence[Commission], reservations: Sequence[Reservation | None]) -> list[Item]:
+def _items(task: Task, commissions: Sequence[Commission], reservations: Sequence[Reservation | None]) -> list[Item]:
     paid = zip(commissions, reservations, strict=True)
-    return [Item(index=at, commission=commission, reservation=paying) for at, (commission, paying) in enumerate(paid)]
+    return [
+        Item(index=at, commission=commission, since=task.created_at, reservation=paying)
+        for at, (commission, paying) in enumerate(paid)
+    ]

@@ -1,9 +1,11 @@
 """A task: some pictures that are made without anybody waiting at the other end."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,6 +15,10 @@ from nano_banana_lab.core.quota.reservation import Reservation
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.tasks.keys import ItemName
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class TaskNotFound(LabError):
@@ -95,13 +101,16 @@ class Item(Stage, frozen=True, kw_only=True):
     """One picture of a task. `attempt` counts from 1 and grows with each retry, never by itself.
 
     `refusals` is how often it was put off because Google counts too many calls.
-    `reservation` is what pays for it, None where nothing is counted; `run` names who is making it, no two alike.
+    `since` is when this attempt came, None in what an earlier version kept.
+    `reservation` is what pays for it, None where nothing is counted.
+    `run` names who is making it, or was the last one about to, no two alike: so what waits again is not what waited before.
     Once it is `completed` it has a `picture_id`, once `failed` or `interrupted` a `failure`.
     """
 
     index: int
     commission: Commission
     attempt: int = 1
+    since: datetime | None = None
     refusals: int = 0
     reservation: Reservation | None = None
     run: str = ""
@@ -200,3 +209,17 @@ def decode_stage(value: bytes) -> Stage:
 def decode_task(value: bytes) -> Task:
     """The inverse of `encode`. Raises `msgspec.DecodeError` for anything else."""
     return _tasks.decode(value)
+
+
+def readable(decode: Callable[[bytes], T], value: bytes, key: str) -> T | None:
+    """What `decode` makes of the value under `key`; None for what another version kept, which is no matter of this one's."""
+    try:
+        return decode(value)
+    except msgspec.DecodeError:
+        _tell_once(key)
+        return None
+
+
+@lru_cache(maxsize=1000)
+def _tell_once(key: str) -> None:
+    logger.warning("what another version kept is left to it", extra={"key": key})

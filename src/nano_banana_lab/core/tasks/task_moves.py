@@ -13,6 +13,7 @@ from nano_banana_lab.core.tasks.keys import (
     TURNS,
     ItemName,
     announced_key,
+    cancelled_key,
     open_key,
     task_key,
     task_member,
@@ -32,7 +33,13 @@ LOOK_AGAIN_SECONDS = 30
 """How often it is looked whether a task could be closed that should have been."""
 
 HANDED_OVER_SECONDS = 20
-"""How long whoever lets items wait may take to tell the queue, or to call them off, before others tell it."""
+"""How long whoever lets items wait may take to tell the queue, or to call them off, before others begin them."""
+
+LINE_UP_AGAIN_SECONDS = 20
+"""How long an item waits before the queue is told of it once more, in case it has forgotten."""
+
+CLOCKS_APART_SECONDS = 5
+"""By so much the clocks of two processes may differ before one of them takes what waits for what has to wait yet."""
 
 ENDS = "ends"
 """The counter of items whose end has been posted."""
@@ -67,6 +74,7 @@ class TaskMoves:
         others = [task.item_name(index).key for index in range(task.total) if index not in changed]
         return [
             *self._opened(task, sealed_key),
+            Delete(key=cancelled_key(task.owner, task.id)),
             *(Expire(key=key, ttl=UNFINISHED_SECONDS) for key in (task_key(task.owner, task.id), *others)),
             Add(
                 key=announced_key(task.owner, task.id),
@@ -82,18 +90,40 @@ class TaskMoves:
     ) -> list[Operation]:
         """An item that waits, for `delay` seconds at least.
 
-        It is handed to the queue at once, or by whoever looks for what waits too long, once the delay is over
-        and whoever let it wait has had `handed_over` seconds for that.
+        Nobody begins it before the delay is over and whoever let it wait has had `handed_over` seconds for saying that
+        it is `ready`, or for calling it off.
         """
-        name, now = task.item_name(item.index), milliseconds(self.clock.now())
-        due, told = now + round(delay * 1000), now + round((delay + handed_over) * 1000)
-        place = due * 1000 + item.index % 1000
+        name, later = task.item_name(item.index), delay + handed_over
+        told = milliseconds(self.clock.now()) + round(later * 1000)
         return [
             self._put(name, item, kept_as),
-            IndexPut(index=QUEUED, member=str(name), score=told if delay or handed_over else 0, ttl=UNFINISHED_SECONDS),
-            IndexPut(index=waiting_index(task.owner), member=str(name), score=place, ttl=UNFINISHED_SECONDS),
+            IndexPut(index=QUEUED, member=str(name), score=told if later else 0, ttl=UNFINISHED_SECONDS),
+            self._waiting(name, told * 1000 + item.index % 1000) if later else self.ready(name, item),
             *([] if kept_as is None else [IndexRemove(index=RUNNING, member=str(name))]),
         ]
+
+    def ready(self, name: ItemName, item: Item) -> IndexPut:
+        """An item that may be begun now, at its place among its owner's; where it does not wait any more this does no harm."""
+        came = milliseconds(item.since or self.clock.now())
+        return self._waiting(name, (came - CLOCKS_APART_SECONDS * 1000) * 1000 + item.index % 1000)
+
+    def not_ready(self, name: ItemName) -> IndexRemove:
+        """An item that was found not to wait; where it comes to wait meanwhile, the next look at what waits too long finds it."""
+        return IndexRemove(index=waiting_index(name.owner), member=str(name))
+
+    def looked_at_later(self, name: ItemName) -> IndexPut:
+        """Whoever looks for what waits too long looks at the item again in a while."""
+        later = milliseconds(self.clock.now()) + LINE_UP_AGAIN_SECONDS * 1000
+        return IndexPut(index=QUEUED, member=str(name), score=later, ttl=UNFINISHED_SECONDS)
+
+    def passed_over(self, name: ItemName) -> list[Operation]:
+        """An item that this process cannot read; others may, and do not find it before the rest meanwhile."""
+        later = self.looked_at_later(name)
+        return [later, self._waiting(name, later.score * 1000)]
+
+    def staying(self, name: ItemName, item: Item, kept_as: bytes) -> list[Operation]:
+        """An item that goes on waiting, but is not `kept_as` any more: whoever wanted to begin that comes too late."""
+        return [self._put(name, item, kept_as)]
 
     def beginning(self, name: ItemName, item: Item, kept_as: bytes, *, turn: int) -> list[Operation]:
         """An item that is being made from now on, in place of the one that waited; its owner's place in the line is then at `turn`."""
@@ -111,6 +141,22 @@ class TaskMoves:
             *self._waits_no_more(name),
             IndexRemove(index=RUNNING, member=str(name)),
         ]
+
+    def cancelling(self, task: Task) -> list[Operation]:
+        """From now on nothing of the task is begun, or waits again, until it is tried again."""
+        return [Put(key=cancelled_key(task.owner, task.id), value=b"", ttl=UNFINISHED_SECONDS)]
+
+    def waiting_no_more(self, name: ItemName, item: Item, kept_as: bytes) -> list[Operation]:
+        """Entries that are left of an item that does not wait; refused when it is not `kept_as` any more."""
+        return [self._same(name, item, kept_as), *self._waits_no_more(name)]
+
+    def running_no_more(self, name: ItemName, item: Item, kept_as: bytes) -> list[Operation]:
+        """A sign of life that is left of an item that nobody makes; refused when it is not `kept_as` any more."""
+        return [self._same(name, item, kept_as), IndexRemove(index=RUNNING, member=str(name))]
+
+    def gone(self, name: ItemName) -> list[Operation]:
+        """Entries that are left of an item that has expired, or whose task has."""
+        return [*self._waits_no_more(name), IndexRemove(index=RUNNING, member=str(name))]
 
     def entering(self, owner: OwnerId, at: int) -> list[Operation]:
         """Stand in the line of those who take turns, at this place; refused where the owner stands there already."""
@@ -132,6 +178,7 @@ class TaskMoves:
         keys = [task_key(task.owner, task.id), *(task.item_name(index).key for index in range(task.total))]
         return [
             Delete(key=open_key(task.owner, task.id), if_present=True),
+            Delete(key=cancelled_key(task.owner, task.id)),
             IndexRemove(index=OPEN, member=task_member(task.owner, task.id)),
             self._listed(task, ttl),
             *(Expire(key=key, ttl=ttl) for key in keys),
@@ -144,7 +191,8 @@ class TaskMoves:
 
     def forgetting(self, owner: OwnerId, id: str) -> list[Operation]:
         """A task that has expired before it could be closed."""
-        return [Delete(key=open_key(owner, id)), IndexRemove(index=OPEN, member=task_member(owner, id))]
+        keys = (open_key(owner, id), cancelled_key(owner, id))
+        return [*(Delete(key=key) for key in keys), IndexRemove(index=OPEN, member=task_member(owner, id))]
 
     def _newly_waiting(self, task: Task, item: Item, kept_as: bytes | None = None) -> list[Operation]:
         return self.lining_up(task, item, kept_as, handed_over=HANDED_OVER_SECONDS)
@@ -168,6 +216,9 @@ class TaskMoves:
     def _standing(self, owner: OwnerId, at: int) -> IndexPut:
         return IndexPut(index=TURNS, member=owner, score=at, ttl=UNFINISHED_SECONDS)
 
+    def _waiting(self, name: ItemName, place: int) -> IndexPut:
+        return IndexPut(index=waiting_index(name.owner), member=str(name), score=place, ttl=UNFINISHED_SECONDS)
+
     def _waits_no_more(self, name: ItemName) -> list[Operation]:
         return [IndexRemove(index=index, member=str(name)) for index in (QUEUED, waiting_index(name.owner))]
 
@@ -175,7 +226,19 @@ class TaskMoves:
         return Put(
             key=name.key,
             value=encode(item),
-            ttl=UNFINISHED_SECONDS,
+            ttl=self._left(item),
             if_absent=kept_as is None,
             if_equals=kept_as,
         )
+
+    def _same(self, name: ItemName, item: Item, kept_as: bytes) -> Put:
+        """Nothing changes. What is over is kept for as long as its task may be."""
+        ttl = max(UNFINISHED_SECONDS, self.ttl_seconds) if item.status.is_final else self._left(item)
+        return Put(key=name.key, value=kept_as, ttl=ttl, if_equals=kept_as)
+
+    def _left(self, item: Item) -> float:
+        """For how many seconds to keep it: while more comes of it, no longer than its task."""
+        if item.status.is_final:
+            return UNFINISHED_SECONDS
+        came = milliseconds(item.since or self.clock.now())
+        return max(1.0, UNFINISHED_SECONDS + (came - milliseconds(self.clock.now())) / 1000)

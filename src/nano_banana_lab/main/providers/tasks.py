@@ -10,6 +10,7 @@ from nano_banana_lab.core.shared.ids import new_id
 from nano_banana_lab.core.storage.ports import KeyValueStore
 from nano_banana_lab.core.tasks.announce import Announce
 from nano_banana_lab.core.tasks.begin_item import BeginItem
+from nano_banana_lab.core.tasks.cancel_item import CancelItem
 from nano_banana_lab.core.tasks.cancel_task import CancelTask
 from nano_banana_lab.core.tasks.hold_pictures import HoldPictures
 from nano_banana_lab.core.tasks.keep_moving import KeepTasksMoving
@@ -69,5 +70,5 @@ class Tasks(Provider):
 
     taking_turns = provide_all(LineUp, Turns, BeginItem)
     use_cases = provide_all(
-        Announce, HoldPictures, SetWaiting, SubmitTask, RunItem, CancelTask, RetryTask, KeepTasksMoving
+        Announce, HoldPictures, SetWaiting, SubmitTask, RunItem, CancelItem, CancelTask, RetryTask, KeepTasksMoving
     )
