@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from nano_banana_lab.adapters.cryptography.key_sealer import AesKeySealer
@@ -159,10 +160,15 @@ class Tasks:
         await self.keep_moving()
 
 
-def another_process(tasks: Tasks, **parts: Any) -> Tasks:
-    """Another process on the same stores; the queue of the one that died is lost unless it is given."""
+def another_process(tasks: Tasks, *, ahead: float = 0, **parts: Any) -> Tasks:
+    """Another process on the same stores; the queue of the one that died is lost unless it is given.
+
+    Its clock is so many seconds `ahead`.
+    """
     lab = tasks.lab
     shared = {each: getattr(lab, each) for each in ("clock", "key_values", "blobs", "model", "policy")}
+    if ahead:
+        shared["clock"] = Ahead(lab.clock, ahead)
     return Tasks(lab=type(lab)(**shared), **({"bus": tasks.bus} | parts))
 
 
@@ -184,6 +190,35 @@ class Far:
             return await getattr(self._store, name)(*args, **kwargs)
 
         return call
+
+
+class Meanwhile:
+    """A store to whose next `method` something else comes first."""
+
+    def __init__(self, store: Any, method: str, act: Callable[[], Awaitable[object]]) -> None:
+        self._store, self._method = store, method
+        self._act: Callable[[], Awaitable[object]] | None = act
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            act = self._act if name == self._method else None
+            if act is not None:
+                self._act = None
+                await act()
+            return await getattr(self._store, name)(*args, **kwargs)
+
+        return call
+
+
+class Ahead:
+    """A clock that is some seconds ahead of another one."""
+
+    def __init__(self, clock: Any, seconds: float) -> None:
+        self._clock, self._by = clock, timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        now: datetime = self._clock.now()
+        return now + self._by
 
 
 def _caller(owner: OwnerId, key: str | None) -> Caller:

@@ -5,12 +5,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.core.tasking import ALICE, Tasks
+from tests.core.tasking import A_MOMENT, ALICE, Tasks, another_process
 
 from nano_banana_lab.adapters.memory.key_value_store import MemoryKeyValueStore
+from nano_banana_lab.core.generation.paid_calls import ShuttingDown
 from nano_banana_lab.core.generation.ports import UpstreamFailed
 from nano_banana_lab.core.quota.policy import QuotaPolicy
+from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage import permit
+from nano_banana_lab.core.storage.insist import insist
 from nano_banana_lab.core.storage.operations import IndexPut, Operation
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.announce import DONE
@@ -33,6 +36,7 @@ class Hanging(MemoryKeyValueStore):
         self.late: Callable[[], Awaitable[Any]] | None = None
         self.goes_on = asyncio.Event()
         self.goes_on.set()
+        self.has_hung = asyncio.Event()
         self.hangs = ""
 
     async def get(self, key: str) -> bytes | None:
@@ -43,6 +47,7 @@ class Hanging(MemoryKeyValueStore):
         await self.goes_on.wait()
         if self.hangs and any(isinstance(each, IndexPut) and each.index == OPEN for each in operations):
             self.goes_on.clear()
+            self.has_hung.set()
             if self.hangs == "afterwards":
                 await super().commit(*operations)
             else:
@@ -105,16 +110,23 @@ async def test_what_comes_after_its_permit_is_not_taken_on_at_all(tasks: Tasks) 
     assert (await tasks.book.page(ALICE, limit=10), await points(tasks)) == (([], 0), (0, 0, False))
 
 
-async def test_what_has_begun_by_then_is_finished_and_paid_for(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+async def of_unknown_fate(tasks: Tasks, call: Awaitable[Any], monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """What fails for its client although it was written down; it is called off once this event is set."""
     may_look = asyncio.Event()
 
     async def insist_later(write: Any) -> Any:
         await may_look.wait()
-        return await write()
+        return await insist(write)
 
-    monkeypatch.setattr("nano_banana_lab.core.storage.insist.insist", insist_later)
-    await told_that_it_failed(tasks, tasks.batch("a", "b"), hangs="afterwards")
+    with monkeypatch.context() as calling_off:
+        calling_off.setattr("nano_banana_lab.core.storage.insist.insist", insist_later)
+        await told_that_it_failed(tasks, call, hangs="afterwards")
     await tasks.lab.key_values.go_on()
+    return may_look
+
+
+async def test_what_has_begun_by_then_is_finished_and_paid_for(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_look = await of_unknown_fate(tasks, tasks.batch("a", "b"), monkeypatch)
     [found], _ = await tasks.book.page(ALICE, limit=10)
     tasks.lab.clock.advance(HANDED_OVER_SECONDS)
     await tasks.run_item(found.task.item_name(0).ticket(1))
@@ -131,6 +143,89 @@ async def failed(tasks: Tasks) -> Task:
     await tasks.worked_off(task, concurrency=1)
     tasks.lab.clock.advance(601)
     return task
+
+
+async def test_what_may_be_called_off_is_not_begun_with_anybodys_ticket(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await tasks.batch("a")
+    tasks.lab.clock.advance(601)
+    may_look = await of_unknown_fate(tasks, tasks.batch("unknown"), monkeypatch)
+    theirs = await tasks.batch("b", "b", owner=OwnerId("bob"))
+    [unknown] = [each.task for each in (await tasks.book.page(ALICE, limit=10))[0] if each.task.id != before.id]
+    for ticket in (*await tasks.tickets(), unknown.item_name(0).ticket(1)):
+        await tasks.run_item(ticket)
+    meanwhile = [await tasks.statuses(task) for task in (before, theirs, unknown)]
+    may_look.set()
+    await tasks.lab.paid_calls.finish(60)
+
+    assert meanwhile == [["completed"], ["completed"] * 2, ["queued"]]
+    assert (await tasks.statuses(unknown), await points(tasks)) == (["cancelled"], (1, 0, False))
+
+
+async def test_a_retry_that_may_be_called_off_is_not_begun_with_a_ticket_that_is_left(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await failed(tasks)
+    may_look = await of_unknown_fate(tasks, tasks.again(task), monkeypatch)
+    await tasks.run_item(task.item_name(0).ticket(1))
+    meanwhile = await tasks.statuses(task)
+    may_look.set()
+    await tasks.lab.paid_calls.finish(60)
+
+    assert (meanwhile, await tasks.statuses(task)) == (
+        ["queued", "queued", "completed"],
+        ["failed", "failed", "completed"],
+    )
+
+
+async def test_what_nobody_called_off_is_lined_up_after_a_while(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_look = await of_unknown_fate(tasks, tasks.batch("a"), monkeypatch)
+    survivor = another_process(tasks)
+    [found], _ = await survivor.book.page(ALICE, limit=10)
+    survivor.lab.clock.advance(HANDED_OVER_SECONDS + A_MOMENT)
+    await survivor.round()
+    done = await survivor.worked_off(found.task)
+    may_look.set()
+    await tasks.lab.paid_calls.finish(60)
+
+    assert (done.status, await points(survivor)) == (TaskStatus.COMPLETED, (1, 0, True))
+
+
+async def test_what_is_put_back_after_its_task_was_called_off_is_called_off_then(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nano_banana_lab.core.tasks.set_waiting.LOOK_AGAIN_SECONDS", 0)
+    may_look = await of_unknown_fate(tasks, tasks.batch("a", "b"), monkeypatch)
+    [found], _ = await tasks.book.page(ALICE, limit=10)
+    tasks.lab.clock.advance(HANDED_OVER_SECONDS)
+    begun = await tasks.begin(found.task.item_name(0))
+    assert begun is not None
+    may_look.set()
+    while await tasks.statuses(found.task) != ["processing", "cancelled"]:  # noqa: ASYNC110 - a store tells nobody
+        await asyncio.sleep(0)
+    await tasks.begin.put_back(begun)
+    await tasks.lab.paid_calls.finish(60)
+
+    assert (await tasks.statuses(found.task), await points(tasks)) == (["cancelled"] * 2, (0, 0, False))
+    assert [event.name for event in await tasks.events(found.task)].count(DONE) == 1
+
+
+async def test_what_is_cut_off_while_it_is_taken_on_is_called_off(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nano_banana_lab.core.tasks.set_waiting.ANSWER_SECONDS", 60)
+    tasks.lab.key_values.hangs = "afterwards"
+    submitting = asyncio.create_task(tasks.batch("a"))
+    await tasks.lab.key_values.has_hung.wait()
+    tasks.lab.paid_calls.close()
+    await tasks.lab.key_values.go_on()
+    await tasks.lab.paid_calls.finish(0)
+    with pytest.raises(ShuttingDown):
+        await submitting
+
+    [found], _ = await tasks.book.page(ALICE, limit=10)
+    assert (found.status, await points(tasks)) == (TaskStatus.CANCELLED, (0, 0, False))
 
 
 @pytest.mark.parametrize("hangs", ["before", "afterwards"])

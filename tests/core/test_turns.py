@@ -5,14 +5,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.core.tasking import ALICE, Far, Tasks
+from tests.core.tasking import ALICE, Far, Tasks, another_process
 
 from nano_banana_lab.core.generation.ports import UpstreamFailed
 from nano_banana_lab.core.shared.ids import OwnerId
-from nano_banana_lab.core.storage.operations import Delete, IndexRemove
-from nano_banana_lab.core.tasks.keys import TURNS, ItemName, turn_key, waiting_index
-from nano_banana_lab.core.tasks.task_moves import HANDED_OVER_SECONDS
-from nano_banana_lab.core.tasks.turns import IDLE_SECONDS
+from nano_banana_lab.core.storage.operations import Delete, IndexPut, IndexRemove
+from nano_banana_lab.core.tasks.keys import QUEUED, RUNNING, TURNS, ItemName, task_key, turn_key, waiting_index
+from nano_banana_lab.core.tasks.task_moves import HANDED_OVER_SECONDS, UNFINISHED_SECONDS
+from nano_banana_lab.core.tasks.turns import A_FEW, IDLE_SECONDS
 
 BOB, CAROL = OwnerId("bob"), OwnerId("carol")
 
@@ -171,6 +171,81 @@ async def test_who_was_lost_from_the_line_comes_back_with_the_next_round(tasks: 
     await tasks.round()
 
     assert (lost, await in_line(tasks)) == ([], [ALICE])
+
+
+@pytest.mark.parametrize("ahead", [0.3, -0.3, 4.9])
+async def test_what_comes_from_a_process_with_another_clock_has_its_turn_at_once(tasks: Tasks, ahead: float) -> None:
+    await tasks.batch(*"aaaa")
+    await works_through(tasks, 1)
+    await another_process(tasks, ahead=ahead, queue=tasks.queue).batch("b", owner=BOB)
+
+    assert "b" in await works_through(tasks, 2)
+
+
+async def test_who_has_something_that_may_not_be_begun_yet_is_passed_over_and_keeps_the_place(tasks: Tasks) -> None:
+    other = another_process(tasks, ahead=60, queue=tasks.queue)
+    await other.batch("b", owner=BOB)
+    await tasks.lab.key_values.commit(IndexPut(index=TURNS, member=BOB, score=0))
+    await tasks.batch(*"aaa")
+    meanwhile = await works_through(tasks, 2)
+    assert (meanwhile, await in_line(tasks)) == (["a", "a"], [BOB, ALICE])
+
+    tasks.lab.clock.advance(60)
+    assert await works_through(tasks, 1) == ["b"]
+
+
+async def test_however_many_have_to_wait_who_stands_behind_them_does_not(tasks: Tasks) -> None:
+    other = another_process(tasks, ahead=60)
+    for number in range(2 * A_FEW):
+        await other.batch("later", owner=OwnerId(f"owner-{number}"))
+        await tasks.lab.key_values.commit(IndexPut(index=TURNS, member=f"owner-{number}", score=number))
+    await tasks.batch("a")
+
+    assert await works_through(tasks, 1) == ["a"]
+
+
+async def test_who_has_had_a_turn_stands_behind_everybody_whatever_the_clocks_say(tasks: Tasks) -> None:
+    other, owners = another_process(tasks, ahead=4, queue=tasks.queue), [OwnerId(f"owner-{n:02}") for n in range(20)]
+    for owner in owners:
+        await other.batch(*[owner] * 3, owner=owner)
+        tasks.lab.clock.advance(0.02)
+    for ticket in (await tasks.tickets())[:20]:
+        await tasks.run_item(ticket)
+
+    assert made(tasks) == owners
+
+
+async def test_an_entry_of_what_does_not_wait_costs_one_look_and_goes(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    [item] = (await tasks.progress(task)).items
+    name = task.item_name(0)
+    await tasks.cancel(ALICE, task.id)
+    await tasks.lab.key_values.commit(tasks.book.moves.ready(name, item))  # by whoever had not seen that
+    await tasks.turns.enter([ALICE])
+    await tasks.batch("b", owner=BOB)
+
+    assert await works_through(tasks, 2) == ["b"]
+    assert await tasks.lab.key_values.count(waiting_index(ALICE)) == 0
+
+
+async def test_what_has_expired_leaves_no_entries_behind(tasks: Tasks) -> None:
+    task = await tasks.batch("a", "b")
+    await tasks.lab.key_values.commit(Delete(key=task_key(ALICE, task.id)))
+    for ticket in await tasks.tickets():
+        await tasks.run_item(ticket)
+
+    assert [await tasks.lab.key_values.count(index) for index in (QUEUED, waiting_index(ALICE), RUNNING)] == [0] * 3
+
+
+async def test_an_item_is_not_kept_for_longer_than_its_task(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    tasks.lab.clock.advance(UNFINISHED_SECONDS - 60)
+    begun = await tasks.begin(task.item_name(0))
+    assert begun is not None
+    await tasks.begin.put_back(begun)
+    tasks.lab.clock.advance(60)
+
+    assert await tasks.lab.key_values.get(task.item_name(0).key) is None
 
 
 async def test_what_is_cancelled_is_nobodys_turn(tasks: Tasks) -> None:
