@@ -85,4 +85,5 @@ def impatient_saving() -> Iterator[None]:
     """What has been paid for is saved again at once instead of after seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nano_banana_lab.core.storage.insist.RETRY_AFTER_SECONDS", (0, 0))
+        patch.setattr("nano_banana_lab.core.storage.insist.LOOK_AGAIN_SECONDS", 0.01)
         yield

@@ -3,14 +3,17 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
-from tests.core.tasking import ALICE, Tasks
+from tests.core.tasking import ALICE, TRIAL, Meanwhile, Tasks, another_process
 
+from nano_banana_lab.core.generation.admission import Admission
 from nano_banana_lab.core.generation.ports import ContentBlocked, UpstreamFailed
 from nano_banana_lab.core.quota.policy import QuotaPolicy
 from nano_banana_lab.core.quota.refusals import PoolExhausted
 from nano_banana_lab.core.shared.ids import OwnerId
-from nano_banana_lab.core.tasks.announce import DONE
+from nano_banana_lab.core.tasks.announce import DONE, ITEM
+from nano_banana_lab.core.tasks.keys import cancelled_key
 from nano_banana_lab.core.tasks.task import (
     ItemStatus,
     Progress,
@@ -143,6 +146,75 @@ async def test_what_was_cancelled_stays_cancelled(tasks: Tasks) -> None:
     done = await tasks.worked_off(task)
 
     assert (statuses(done), await points(tasks)) == (["completed", "cancelled"], (1, 0))
+
+
+async def waiting_for_a_place(open_lab: Any) -> tuple[Tasks, Any, Any]:
+    """A task of two that are begun, for which the model has not been asked: somebody else's call has the only place."""
+    tasks = Tasks(lab=open_lab(policy=TRIAL, admission=Admission(concurrent=1, waiting=8)))
+    tasks.lab.model.hold()
+    in_the_way = asyncio.create_task(tasks.lab.generate("in the way", owner=OwnerId("bob")))
+    await tasks.lab.model.calls_begun(1)
+    task = await tasks.batch("a", "b")
+    return tasks, task, in_the_way
+
+
+async def test_what_is_cancelled_before_the_model_was_asked_is_not_made_by_another_process(open_lab: Any) -> None:
+    tasks, task, in_the_way = await waiting_for_a_place(open_lab)
+    async with tasks.working(concurrency=2):
+        while await tasks.statuses(task) != ["processing"] * 2:  # noqa: ASYNC110 - who waits for a place tells nobody
+            await asyncio.sleep(0)
+        now = await tasks.cancel(ALICE, task.id)
+        tasks.lab.paid_calls.close()
+        tasks.lab.model.release()
+        await in_the_way
+        done = await tasks.done(task)
+
+    assert (statuses(now), statuses(done)) == (["processing"] * 2, ["cancelled"] * 2)
+    assert (len(tasks.lab.model.requests), await points(tasks)) == (1, (1, 0))
+
+
+async def test_what_waits_although_its_task_is_cancelled_is_cancelled_when_its_turn_comes(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    await tasks.lab.key_values.commit(*tasks.book.moves.cancelling(task))  # by whoever died before the rest
+    done = await tasks.worked_off(task)
+
+    assert (statuses(done), tasks.lab.model.requests, await points(tasks)) == (["cancelled"], [], (0, 0))
+    assert await tasks.lab.key_values.get(cancelled_key(ALICE, task.id)) is None
+
+
+async def test_what_was_cancelled_and_is_tried_again_is_made(tasks: Tasks) -> None:
+    tasks.lab.model.then(UpstreamFailed())
+    tasks.lab.model.hold()
+    task = await tasks.batch("a", "b")
+    async with tasks.working(concurrency=1):
+        await tasks.lab.model.calls_begun(1)
+        await tasks.cancel(ALICE, task.id)
+        tasks.lab.model.release()
+        await tasks.done(task)
+    await tasks.lab.key_values.commit(*tasks.book.moves.cancelling(task))  # by a second request that came too late
+    await tasks.again(task)
+
+    assert statuses(await tasks.worked_off(task)) == ["completed", "cancelled"]
+
+
+async def test_what_is_tried_again_is_said_to_wait_before_it_is_begun(tasks: Tasks) -> None:
+    tasks.lab.model.then(UpstreamFailed())
+    task = await tasks.batch("a")
+    await tasks.worked_off(task)
+    await tasks.batch("b", owner=OwnerId("bob"))
+    [left] = await tasks.tickets()  # which is good for anybody's item
+    other = another_process(tasks, bus=tasks.bus)
+
+    async def others_are_quicker() -> None:
+        for _ in range(2):
+            await other.run_item(left)
+
+    tasks.announce.__dict__["bus"] = Meanwhile(tasks.bus, "publish", others_are_quicker)
+    await tasks.again(task)
+    await tasks.worked_off(task)
+
+    told = [msgspec.json.decode(event.data)["status"] for event in await tasks.events(task) if event.name == ITEM]
+    assert told == ["processing", "failed", "queued", "processing", "completed"]
 
 
 async def test_trying_again_at_once_from_all_sides_pays_once(tasks: Tasks) -> None:

@@ -8,12 +8,14 @@ import pytest
 from tests.core.tasking import A_MOMENT, LEASE, TRIAL, Far, Tasks, another_process, points
 
 from nano_banana_lab.core.generation.admission import Admission
+from nano_banana_lab.core.storage.operations import CommitRefused
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.announce import BEGUN, DONE
 from nano_banana_lab.core.tasks.keys import OPEN, RUNNING, ItemName
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.task import ItemStatus, Task, TaskStatus
 from nano_banana_lab.core.tasks.task_moves import HANDED_OVER_SECONDS
+from nano_banana_lab.testing.scripted_image_model import striped_png
 
 
 @pytest.fixture
@@ -267,3 +269,146 @@ async def test_a_picture_that_comes_after_its_item_was_given_up_is_a_gift(tasks:
 
     assert (await tasks.statuses(task), await points(tasks)) == (["interrupted"], (0, 0))
     assert (await tasks.lab.history()).total == 1
+
+
+def one_at_a_time(tasks: Tasks, calls: int) -> list[asyncio.Event]:
+    """So many calls of the model end when their events are set."""
+    may_end = [asyncio.Event() for _ in range(calls)]
+
+    def call(end: asyncio.Event) -> Any:
+        async def answer(_: Any) -> bytes:
+            await end.wait()
+            return striped_png(8, 8)
+
+        return answer
+
+    tasks.lab.model.then(*map(call, may_end))
+    return may_end
+
+
+async def test_the_end_of_a_run_that_was_given_up_takes_no_sign_of_life_from_the_next_one(tasks: Tasks) -> None:
+    first, second = one_at_a_time(tasks, 2)
+    task = await tasks.batch("a")
+    other = another_process(tasks)
+    async with tasks.working():
+        await tasks.lab.model.calls_begun(1)
+        tasks.lab.clock.advance(LEASE + 1)
+        await other.round()
+        await tasks.again(task)
+        await tasks.lab.model.calls_begun(2)
+        first.set()
+        while len(tasks.run_item.running) > 1:  # noqa: ASYNC110 - who is given up tells nobody
+            await asyncio.sleep(0)
+        for _ in range(3):
+            tasks.lab.clock.advance(LEASE - 5)
+            await tasks.keep_moving.give_signs_of_life()
+            await other.round()
+        second.set()
+        done = await tasks.done(task)
+
+    assert (done.status, await points(tasks)) == (TaskStatus.COMPLETED, (1, 0))
+
+
+async def test_a_run_that_was_given_up_keeps_no_attempt_alive_that_died_elsewhere(tasks: Tasks) -> None:
+    [end] = one_at_a_time(tasks, 1)
+    task = await tasks.batch("a")
+    dying = another_process(tasks)
+    async with tasks.working():
+        await tasks.lab.model.calls_begun(1)
+        tasks.lab.clock.advance(LEASE + 1)
+        await dying.round()
+        await dying.again(task)
+        await dying.begin(task.item_name(0))  # and is never heard of again
+        tasks.lab.clock.advance(LEASE + 1)
+        await tasks.keep_moving.give_signs_of_life()
+        await another_process(tasks).round()
+        now = await tasks.statuses(task)
+        end.set()
+
+    assert (now, await points(tasks)) == (["interrupted"], (0, 0))
+
+
+async def test_what_was_begun_and_not_asked_waits_again_however_long_the_store_is_away(
+    tasks: Tasks, unreliable: Any, mishap: Any, monkeypatch: Any
+) -> None:
+    task = await tasks.batch("a")
+    answers = iter(["well", "down"])
+
+    async def require() -> None:
+        if next(answers, "well") == "down":
+            raise StoreUnavailable("blob store")
+
+    monkeypatch.setattr(tasks.lab.make_picture.stores, "require", require)
+    away = mishap(StoreUnavailable("key value store"), "commit", at=2, times=20)
+    tasks.book.__dict__["key_values"] = unreliable(tasks.lab.key_values, away)
+    await tasks.run_item(ticket(task))
+
+    assert (await tasks.statuses(task), tasks.run_item.running, tasks.lab.model.requests) == (["queued"], {}, [])
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["refused", "answer lost"])
+async def test_what_may_have_been_begun_is_made_once_the_store_is_back(
+    tasks: Tasks, unreliable: Any, mishap: Any, *, applied: bool
+) -> None:
+    task = await tasks.batch("a")
+    away = mishap(StoreUnavailable("key value store"), "commit", times=20, applied=applied)
+    tasks.book.__dict__["key_values"] = unreliable(tasks.lab.key_values, away)
+    await tasks.run_item(ticket(task))
+
+    assert (await tasks.statuses(task), len(tasks.lab.model.requests)) == (["completed"], 1)
+
+
+class Late(Far):
+    """A store that hangs at the first commit, and carries it out when nobody waits for it any more."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__(store)
+        self.late: Any = None
+
+    async def commit(self, *operations: Any) -> Any:
+        if self.late is None:
+            self.late = operations
+            raise StoreUnavailable("key value store")
+        return await self._store.commit(*operations)
+
+
+async def test_what_was_to_be_begun_is_not_when_the_store_goes_on_after_all(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    store = Late(tasks.lab.key_values)
+    tasks.book.__dict__["key_values"] = store
+    await tasks.run_item(ticket(task))
+    begun_anew = await tasks.progress(task)
+    with pytest.raises(CommitRefused):
+        await tasks.lab.key_values.commit(*store.late)
+
+    assert (await tasks.progress(task), await tasks.statuses(task)) == (begun_anew, ["completed"])
+
+
+async def test_what_was_put_back_is_not_begun_by_an_earlier_try_that_comes_late(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    before = (await tasks.book.items(task))[0][1]
+    begun = await tasks.begin(task.item_name(0))
+    assert begun is not None
+    await tasks.begin.put_back(begun)
+    late = tasks.book.moves.beginning(begun.name, begun.item, before, turn=0)
+    with pytest.raises(CommitRefused):
+        await tasks.lab.key_values.commit(*late)
+
+    assert await tasks.statuses(task) == ["queued"]
+
+
+async def test_while_it_is_found_out_what_was_begun_others_may_choose(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    store, locked = tasks.lab.key_values, list[bool]()
+
+    class Away(Far):
+        async def commit(self, *operations: Any) -> Any:
+            if len(locked) < 5:
+                locked.append(tasks.begin._choosing.locked())
+                raise StoreUnavailable("key value store")
+            return await store.commit(*operations)
+
+    tasks.book.__dict__["key_values"] = Away(store)
+    await tasks.run_item(ticket(task))
+
+    assert (locked, await tasks.statuses(task)) == ([True, *[False] * 4], ["completed"])

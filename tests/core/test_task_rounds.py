@@ -5,18 +5,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.core.tasking import A_MOMENT, ALICE, LEASE, TRIAL, Far, Tasks, another_process, points
+from tests.core.tasking import A_MOMENT, ALICE, LEASE, TRIAL, Far, Meanwhile, Tasks, another_process, points
 
 from nano_banana_lab.core.generation.ports import UpstreamRateLimited
-from nano_banana_lab.core.storage.operations import Delete
+from nano_banana_lab.core.shared.ids import OwnerId
+from nano_banana_lab.core.storage.operations import Delete, Put
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks import keep_moving
 from nano_banana_lab.core.tasks.announce import BEGUN, DONE, ITEM
-from nano_banana_lab.core.tasks.keys import OPEN, open_key, task_key
+from nano_banana_lab.core.tasks.keys import OPEN, QUEUED, RUNNING, open_key, task_key
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.run_item import OUTAGE_SECONDS, REFUSALS
 from nano_banana_lab.core.tasks.task import Task, TaskStatus
-from nano_banana_lab.core.tasks.task_moves import HANDED_OVER_SECONDS
+from nano_banana_lab.core.tasks.task_moves import HANDED_OVER_SECONDS, LINE_UP_AGAIN_SECONDS
 
 
 @pytest.fixture
@@ -210,3 +211,102 @@ async def test_where_waiting_does_not_help_an_item_has_failed(
     assert item.failure is not None
     assert (done.status, item.failure.code) == (TaskStatus.FAILED, "upstream_rate_limited")
     assert (len(tasks.lab.model.requests), await points(tasks)) == (len(refusals), (0, 0))
+
+
+async def test_what_is_put_back_while_a_round_looks_at_it_is_lined_up_again(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    await tasks.tickets()
+    begun = await tasks.begin(task.item_name(0))
+    assert begun is not None
+    await tasks.lab.key_values.commit(tasks.book.moves.looked_at_later(begun.name))  # by a round that came too late
+    tasks.lab.clock.advance(LINE_UP_AGAIN_SECONDS + 1)
+    other = another_process(tasks)
+    other.keep_moving.key_values = Meanwhile(tasks.lab.key_values, "commit", lambda: tasks.begin.put_back(begun))
+    await other.keep_moving.line_up_what_waits()
+    survivor = another_process(tasks)
+    await survivor.round()
+
+    assert (await survivor.worked_off(task)).status is TaskStatus.COMPLETED
+
+
+async def test_what_is_begun_while_a_round_looks_at_it_can_still_be_given_up(tasks: Tasks) -> None:
+    task = await tasks.batch("a")
+    [mine] = await tasks.tickets()
+    await tasks.lab.key_values.commit(tasks.book.moves.alive(str(task.item_name(0))))  # by whoever had it before
+    tasks.lab.clock.advance(LEASE + 1)
+    other = another_process(tasks)
+    begin = Meanwhile(tasks.lab.key_values, "commit", lambda: tasks.begin(task.item_name(0)))
+    other.keep_moving.key_values = begin
+    await other.keep_moving.mark_interrupted()
+    tasks.lab.clock.advance(LEASE + 1)
+    await other.round()
+
+    assert (mine, await tasks.statuses(task)) == (task.item_name(0).ticket(1), ["interrupted"])
+
+
+@pytest.mark.parametrize("index", [QUEUED, RUNNING])
+async def test_entries_of_what_is_over_go(tasks: Tasks, index: str) -> None:
+    task = await tasks.batch("a")
+    await tasks.worked_off(task)
+    name, moves = task.item_name(0), tasks.book.moves
+    await tasks.lab.key_values.commit(moves.looked_at_later(name) if index == QUEUED else moves.alive(str(name)))
+    tasks.lab.clock.advance(LEASE + 1)
+    await tasks.round()
+
+    assert await tasks.lab.key_values.count(index) == 0
+    assert await tasks.statuses(task) == ["completed"]
+
+
+@pytest.mark.parametrize("of_what", ["item", "task"])
+async def test_what_another_version_kept_holds_up_nobody(tasks: Tasks, caplog: Any, of_what: str) -> None:
+    theirs = await tasks.batch(*"aaaaaaaaa")
+    names = [theirs.item_name(index).key for index in range(9)] if of_what == "item" else [task_key(ALICE, theirs.id)]
+    before = await tasks.lab.key_values.get_many(names)
+    newer = [(value or b"").replace(b'"batch"', b'"collage"') for value in before]
+    await tasks.lab.key_values.commit(*(Put(key=key, value=value) for key, value in zip(names, newer, strict=True)))
+    ours = await tasks.batch("b", owner=OwnerId("bob"))
+    done = await tasks.worked_off(ours)
+    for _ in range(3):
+        tasks.lab.clock.advance(LEASE + 1)
+        await tasks.round()
+        for ticket in await tasks.tickets():
+            await tasks.run_item(ticket)
+
+    assert (done.status, len(tasks.lab.model.requests)) == (TaskStatus.COMPLETED, 1)
+    assert await tasks.lab.key_values.get_many(names) == newer
+    assert sum("another version" in record.message for record in caplog.records) == len(names)
+    await tasks.lab.key_values.commit(
+        *(Put(key=key, value=value or b"") for key, value in zip(names, before, strict=True))
+    )
+    tasks.lab.clock.advance(LEASE + 1)
+    await tasks.round()
+    assert (await tasks.worked_off(theirs)).status is TaskStatus.COMPLETED
+
+
+async def test_an_item_whose_task_has_expired_is_interrupted_and_the_round_goes_on(tasks: Tasks) -> None:
+    expired, other = await tasks.batch("a"), await tasks.batch("b")
+    for task in (expired, other):
+        await tasks.begin(task.item_name(0))
+    await tasks.lab.key_values.commit(Delete(key=task_key(ALICE, expired.id)))
+    tasks.lab.clock.advance(LEASE + 1)
+    await another_process(tasks).round()
+
+    assert (await tasks.statuses(other), await tasks.lab.key_values.count(RUNNING)) == (["interrupted"], 0)
+
+
+async def test_what_waits_is_lined_up_again_although_its_ticket_makes_somebody_elses_item(tasks: Tasks) -> None:
+    tasks.lab.model.hold()
+    theirs = await tasks.batch("b", owner=OwnerId("bob"))
+    await tasks.tickets()
+    mine = await tasks.batch("a")
+    async with tasks.working():
+        await tasks.lab.model.calls_begun(1)  # bob's item, with the one ticket that is left
+        for _ in range(2):
+            tasks.lab.clock.advance(LINE_UP_AGAIN_SECONDS + A_MOMENT)
+            await tasks.round()
+        await tasks.lab.model.calls_begun(2)
+        tasks.lab.model.release()
+        await tasks.done(mine)
+        await tasks.done(theirs)
+
+    assert len(tasks.lab.model.requests) == 2
