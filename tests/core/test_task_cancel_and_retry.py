@@ -167,9 +167,9 @@ async def test_what_is_cancelled_before_the_model_was_asked_is_not_made_by_anoth
         tasks.lab.paid_calls.close()
         tasks.lab.model.release()
         await in_the_way
-        done = await tasks.done(task)
 
-    assert (statuses(now), statuses(done)) == (["processing"] * 2, ["cancelled"] * 2)
+    assert (statuses(now), await tasks.statuses(task)) == (["processing"] * 2, ["cancelled"] * 2)
+    assert (await tasks.event_names(task))[-1] == DONE
     assert (len(tasks.lab.model.requests), await points(tasks)) == (1, (1, 0))
 
 

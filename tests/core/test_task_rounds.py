@@ -13,7 +13,7 @@ from nano_banana_lab.core.storage.operations import Delete, Put
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks import keep_moving
 from nano_banana_lab.core.tasks.announce import BEGUN, DONE, ITEM
-from nano_banana_lab.core.tasks.keys import OPEN, QUEUED, RUNNING, open_key, task_key
+from nano_banana_lab.core.tasks.keys import OPEN, QUEUED, RUNNING, ItemName, open_key, task_key
 from nano_banana_lab.core.tasks.ports import QueueUnavailable
 from nano_banana_lab.core.tasks.run_item import OUTAGE_SECONDS, REFUSALS
 from nano_banana_lab.core.tasks.task import Task, TaskStatus
@@ -226,7 +226,8 @@ async def test_what_is_put_back_while_a_round_looks_at_it_is_lined_up_again(task
     survivor = another_process(tasks)
     await survivor.round()
 
-    assert (await survivor.worked_off(task)).status is TaskStatus.COMPLETED
+    lined_up = [ItemName.of_ticket(ticket) for ticket in await survivor.tickets()]
+    assert (lined_up, await tasks.statuses(task)) == ([begun.name], ["queued"])
 
 
 async def test_what_is_begun_while_a_round_looks_at_it_can_still_be_given_up(tasks: Tasks) -> None:
@@ -265,14 +266,13 @@ async def test_what_another_version_kept_holds_up_nobody(tasks: Tasks, caplog: A
     newer = [(value or b"").replace(b'"batch"', b'"collage"') for value in before]
     await tasks.lab.key_values.commit(*(Put(key=key, value=value) for key, value in zip(names, newer, strict=True)))
     ours = await tasks.batch("b", owner=OwnerId("bob"))
-    done = await tasks.worked_off(ours)
     for _ in range(3):
-        tasks.lab.clock.advance(LEASE + 1)
-        await tasks.round()
         for ticket in await tasks.tickets():
             await tasks.run_item(ticket)
+        tasks.lab.clock.advance(LEASE + 1)
+        await tasks.round()
 
-    assert (done.status, len(tasks.lab.model.requests)) == (TaskStatus.COMPLETED, 1)
+    assert (await tasks.statuses(ours), len(tasks.lab.model.requests)) == (["completed"], 1)
     assert await tasks.lab.key_values.get_many(names) == newer
     assert sum("another version" in record.message for record in caplog.records) == len(names)
     await tasks.lab.key_values.commit(
@@ -298,15 +298,16 @@ async def test_what_waits_is_lined_up_again_although_its_ticket_makes_somebody_e
     tasks.lab.model.hold()
     theirs = await tasks.batch("b", owner=OwnerId("bob"))
     await tasks.tickets()
+    tasks.lab.clock.advance(A_MOMENT)
     mine = await tasks.batch("a")
-    async with tasks.working():
+    async with tasks.working(concurrency=1):
         await tasks.lab.model.calls_begun(1)  # bob's item, with the one ticket that is left
+        meanwhile = await tasks.statuses(theirs), await tasks.statuses(mine)
         for _ in range(2):
             tasks.lab.clock.advance(LINE_UP_AGAIN_SECONDS + A_MOMENT)
             await tasks.round()
-        await tasks.lab.model.calls_begun(2)
+        lined_up = await tasks.tickets()
         tasks.lab.model.release()
-        await tasks.done(mine)
-        await tasks.done(theirs)
 
-    assert len(tasks.lab.model.requests) == 2
+    assert meanwhile == (["processing"], ["queued"])
+    assert lined_up == [mine.item_name(0).ticket(1, other=True)]
