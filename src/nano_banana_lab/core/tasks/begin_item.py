@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import msgspec
 
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
-from nano_banana_lab.core.shared.ids import OwnerId, new_id
+from nano_banana_lab.core.shared.ids import new_id
 from nano_banana_lab.core.storage.insist import at_last
 from nano_banana_lab.core.storage.operations import CommitRefused
 from nano_banana_lab.core.storage.ports import StoreUnavailable
@@ -19,7 +18,7 @@ from nano_banana_lab.core.tasks.cancel_item import CancelItem
 from nano_banana_lab.core.tasks.keys import ItemName, cancelled_key, task_key
 from nano_banana_lab.core.tasks.task import Item, ItemStatus, Task, decode_item, decode_task, encode, readable
 from nano_banana_lab.core.tasks.task_book import TaskBook
-from nano_banana_lab.core.tasks.turns import A_FEW, Line, Turns
+from nano_banana_lab.core.tasks.turns import A_FEW, Line, Turns, Waiting
 
 SAY_SO_SECONDS = 3
 """How long a process that is being stopped takes to write down what became of an item; after that others find out."""
@@ -113,24 +112,16 @@ class BeginItem:
         return None
 
     async def _chosen(self, own: ItemName, line: Line, tried: set[ItemName]) -> ItemName | None:
-        """The first item of whoever is first and has one; after a try that failed any of the first few, to keep apart."""
-        few = A_FEW * (1 + len(tried))
-        async for owner in self._candidates(own, line):
-            waiting = await self.turns.waiting(owner, first=few)
-            if untried := [name for name in waiting.now if name not in tried]:
-                return random.choice(untried) if tried else untried[0]  # noqa: S311 - nothing has to stay secret
-            if waiting.nothing:
-                await self.turns.leave(owner)
-        return None
-
-    async def _candidates(self, own: ItemName, line: Line) -> AsyncIterator[OwnerId]:
-        """Everybody in the line, and at last whose ticket it is, who may be lost from the line."""
-        in_line = False
+        """An item of whoever is first and has one; at last of whose ticket it is, who may be lost from the line."""
+        few, in_line = A_FEW * (1 + len(tried)), False
         async for owner in self.turns.owners(line):
             in_line |= owner == own.owner
-            yield owner
-        if not in_line:
-            yield own.owner
+            waiting = await self.turns.waiting(owner, first=few)
+            if chosen := _one_of(waiting, tried):
+                return chosen
+            if waiting.nothing:
+                await self.turns.leave(owner)
+        return None if in_line else _one_of(await self.turns.waiting(own.owner, first=few), tried)
 
     async def _begun(self, name: ItemName, line: Line) -> Begun | None:
         """None when it is not to be begun; then whoever looks next does not find it, or not at once."""
@@ -203,3 +194,11 @@ class BeginItem:
     async def _put_back(self, begun: Begun, waiting: Item, delay: float) -> None:
         operations = self.book.moves.lining_up(begun.task, waiting, encode(begun.item), delay=delay)
         await self.book.key_values.commit(*operations)
+
+
+def _one_of(waiting: Waiting, tried: set[ItemName]) -> ItemName | None:
+    """The first item; after a try that failed any of the first few, to keep apart."""
+    untried = [name for name in waiting.now if name not in tried]
+    if not untried:
+        return None
+    return random.choice(untried) if tried else untried[0]  # noqa: S311 - nothing has to stay secret
