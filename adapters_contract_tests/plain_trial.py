@@ -4,7 +4,14 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from nano_banana_lab.core.quota.modes import QuotaMode
-from nano_banana_lab.core.quota.refusals import CooldownActive, LimitReached, PoolExhausted, TrialRefused
+from nano_banana_lab.core.quota.refusals import (
+    CooldownActive,
+    LimitReached,
+    PoolExhausted,
+    PromptLimitReached,
+    PromptPoolExhausted,
+    TrialRefused,
+)
 from nano_banana_lab.core.quota.reservation import KEPT_SECONDS, LEASE_SECONDS, Reservation, day_of
 from nano_banana_lab.core.quota.reset_quota import Forgiven
 from nano_banana_lab.core.shared.ids import OwnerId
@@ -18,6 +25,7 @@ MODES = {
 }
 POOL = 9
 PROMPT_LIMIT = 2
+GLOBAL_PROMPT_LIMIT = 4
 KEPT = timedelta(seconds=KEPT_SECONDS)
 
 
@@ -39,6 +47,7 @@ class PlainTrial:
         self.pool = Counter[str]()
         self.made = Counter[tuple[str, OwnerId, str]]()
         self.calls = Counter[tuple[str, OwnerId]]()
+        self.all_calls = Counter[str]()
         self.seen: set[tuple[str, OwnerId]] = set()
         self.waiting: dict[OwnerId, tuple[datetime, str]] = {}
         self.pictures = Counter[OwnerId]()
@@ -67,6 +76,21 @@ class PlainTrial:
         if self.of_mode(self.today, owner, mode) + count > MODES[mode].limit:
             return LimitReached
         return CooldownActive if self.wait(owner) else None
+
+    def prompt_refusal(self, owner: OwnerId) -> type[TrialRefused] | None:
+        if self.all_calls[self.today] == GLOBAL_PROMPT_LIMIT:
+            return PromptPoolExhausted
+        return PromptLimitReached if self.calls[self.today, owner] == PROMPT_LIMIT else None
+
+    def take_prompt_call(self, owner: OwnerId) -> None:
+        self.calls[self.today, owner] += 1
+        self.all_calls[self.today] += 1
+        self.seen.add((self.today, owner))
+
+    def forgive_prompt_call(self, owner: OwnerId, date: str) -> None:
+        if self.calls[date, owner]:
+            self.calls[date, owner] -= 1
+            self.all_calls[date] -= 1
 
     def reserve(self, reservations: list[Reservation]) -> None:
         for each in reservations:

@@ -5,7 +5,15 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from adapters_contract_tests.plain_trial import KEPT, MODES, POOL, PROMPT_LIMIT, Lease, PlainTrial
+from adapters_contract_tests.plain_trial import (
+    GLOBAL_PROMPT_LIMIT,
+    KEPT,
+    MODES,
+    POOL,
+    PROMPT_LIMIT,
+    Lease,
+    PlainTrial,
+)
 from adapters_contract_tests.trial_ledgers import OnMemory, OnRedis, OnSqlite, open_ledger
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,7 +23,7 @@ from nano_banana_lab.core.history.bookkeeping import entering
 from nano_banana_lab.core.history.keys import picture_key, statistics_key
 from nano_banana_lab.core.history.picture import Mode, Picture
 from nano_banana_lab.core.quota.policy import QuotaPolicy
-from nano_banana_lab.core.quota.refusals import PromptLimitReached, TrialRefused
+from nano_banana_lab.core.quota.refusals import TrialRefused
 from nano_banana_lab.core.quota.reservation import RESERVATIONS, Reservation, day_of, owner_key, pool_key, settling
 from nano_banana_lab.core.quota.reset_quota import Forgiven, ResetQuota
 from nano_banana_lab.core.shared.ids import OwnerId, new_id
@@ -40,7 +48,12 @@ class Machine(RuleBasedStateMachine):
     @initialize(cooldown=st.sampled_from([0, 30]))
     def open(self, cooldown: int) -> None:
         policy = QuotaPolicy(
-            enabled=True, global_points=POOL, cooldown_seconds=cooldown, prompt_limit=PROMPT_LIMIT, modes=MODES
+            enabled=True,
+            global_points=POOL,
+            cooldown_seconds=cooldown,
+            prompt_limit=PROMPT_LIMIT,
+            global_prompt_limit=GLOBAL_PROMPT_LIMIT,
+            modes=MODES,
         )
         self._model = PlainTrial(self.clock.now(), cooldown)
         self._ledgers = [open_ledger(store, policy, self.clock) for store in self._stores]
@@ -109,21 +122,21 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=who)
     def have_a_prompt_written(self, who: int) -> None:
-        owner, today = self._owners[who], self._model.today
+        owner = self._owners[who]
+        refusal = self._model.prompt_refusal(owner)
         outcome = self._run(_outcome(self._ledgers[0].take_prompt_call(owner)))
 
-        if self._model.calls[today, owner] == PROMPT_LIMIT:
-            assert type(outcome) is PromptLimitReached
+        if refusal:
+            assert type(outcome) is refusal
         else:
-            assert outcome == today
-            self._model.calls[today, owner] += 1
-            self._model.seen.add((today, owner))
+            assert outcome == self._model.today
+            self._model.take_prompt_call(owner)
 
     @rule(who=who, days_ago=st.sampled_from([0, 0, 1]))
     def forgive_a_prompt(self, who: int, days_ago: int) -> None:
         owner, date = self._owners[who], day_of(self._model.now - timedelta(days=days_ago))
         self._run(self._ledgers[1].forgive_prompt_call(owner, date))
-        self._model.calls[date, owner] = max(0, self._model.calls[date, owner] - 1)
+        self._model.forgive_prompt_call(owner, date)
 
     @rule(who=who)
     def reset_one(self, who: int) -> None:
@@ -133,6 +146,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def reset_everybody(self) -> None:
         today = self._model.today
+        self._model.all_calls.pop(today, 0)
         each = [self._model.reset(owner) for date, owner in self._model.seen if date == today]
         assert self._run(self._reset.everybody()) == Forgiven(
             users=len(each),
@@ -158,6 +172,7 @@ class Machine(RuleBasedStateMachine):
             assert made == {mode: model.of_mode(model.today, owner, mode) for mode in MODES}
             assert all(0 <= made[mode] <= MODES[mode].limit for mode in MODES)
             assert usage.prompt_calls == model.calls[model.today, owner] <= PROMPT_LIMIT
+            assert usage.global_prompt_calls == model.all_calls[model.today] <= GLOBAL_PROMPT_LIMIT
             assert usage.cooldown_remaining == model.wait(owner)
 
     @rule(days_ago=st.integers(1, 2))

@@ -6,12 +6,12 @@ import pytest
 
 from nano_banana_lab.core.generation.ports import UpstreamFailed
 from nano_banana_lab.core.quota.policy import QuotaPolicy
-from nano_banana_lab.core.quota.refusals import PromptLimitReached
+from nano_banana_lab.core.quota.refusals import PromptLimitReached, PromptPoolExhausted
 from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 
-ALICE = OwnerId("alice")
+ALICE, BOB, CAROL = OwnerId("alice"), OwnerId("bob"), OwnerId("carol")
 
 
 def trial(**rules: Any) -> QuotaPolicy:
@@ -37,17 +37,47 @@ async def test_prompt_calls_are_counted_up_to_their_limit_and_cost_no_points(ope
     assert (await lab.usage(ALICE)).points == 0
 
 
-async def failing_call(lab: Any, *, seconds: float = 0) -> None:
-    async with Trial(ledger=lab.ledger).prompt_call(ALICE, own_key=False):
+async def test_all_users_together_have_so_many_calls_a_day(open_lab: Any) -> None:
+    lab = open_lab(policy=trial(global_prompt_limit=2))
+    for owner in (ALICE, BOB):
+        await lab.ledger.take_prompt_call(owner)
+    with pytest.raises(PromptPoolExhausted) as refused:
+        await lab.ledger.take_prompt_call(CAROL)
+    left = [(await lab.usage(owner)).prompt_calls_left for owner in (ALICE, CAROL)]
+    lab.clock.advance(86400)
+
+    assert (refused.value.details["mode_remaining"], refused.value.retry_after, left) == (0, 12 * 3600, [0, 0])
+    assert await lab.ledger.take_prompt_call(CAROL) == "2026-11-23"
+
+
+async def test_what_one_user_is_refused_is_not_counted_for_all(open_lab: Any) -> None:
+    lab = open_lab(policy=trial(prompt_limit=1))
+    await lab.ledger.take_prompt_call(ALICE)
+    with pytest.raises(PromptLimitReached):
+        await lab.ledger.take_prompt_call(ALICE)
+
+    assert (await lab.usage(BOB)).global_prompt_calls == 1
+
+
+async def test_a_call_that_is_charged_stays_counted_whatever_comes_of_it(lab: Any) -> None:
+    with pytest.raises(UpstreamFailed):
+        await failing_call(lab, charged=True)
+
+    assert ((usage := await lab.usage(ALICE)).prompt_calls, usage.global_prompt_calls) == (1, 1)
+
+
+async def failing_call(lab: Any, *, seconds: float = 0, charged: bool = False) -> None:
+    async with Trial(ledger=lab.ledger).prompt_call(ALICE, own_key=False) as call:
+        call.charged = charged
         lab.clock.advance(seconds)
         raise UpstreamFailed
 
 
-async def test_a_prompt_call_that_writes_nothing_is_not_counted(lab: Any) -> None:
+async def test_a_prompt_call_that_costs_nothing_is_not_counted(lab: Any) -> None:
     with pytest.raises(UpstreamFailed):
         await failing_call(lab)
 
-    assert (await lab.usage(ALICE)).prompt_calls == 0
+    assert ((usage := await lab.usage(ALICE)).prompt_calls, usage.global_prompt_calls) == (0, 0)
 
 
 async def test_a_prompt_call_that_fails_after_midnight_is_uncounted_the_day_before(lab: Any) -> None:

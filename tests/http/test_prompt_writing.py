@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from nano_banana_lab.core.generation.ports import ContentBlocked, UpstreamTimeout
+from nano_banana_lab.core.generation.ports import (
+    ContentBlocked,
+    InvalidApiKey,
+    ModelRetired,
+    NoApiKey,
+    UpstreamFailed,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
+from nano_banana_lab.core.prompts.ports import UnusableAnswer
 from nano_banana_lab.core.shared.ids import is_id
 from nano_banana_lab.testing.scripted_prompt_writer import ScriptedPromptWriter
 
@@ -119,14 +129,65 @@ async def test_a_repeat_with_its_key_writes_once(service: Any) -> None:
     assert (len(service.writer.requests), len(await kept(service.client))) == (1, 10)
 
 
-async def test_a_trial_user_has_so_many_calls_and_failures_do_not_count(open_service: Any, is_problem: Any) -> None:
+CHARGED = [ContentBlocked(reason="SAFETY"), UnusableAnswer(), UpstreamTimeout(timeout_seconds=60), ["a cat"]]
+CHARGED += [UpstreamFailed(reason="answer_lost"), UpstreamFailed()]
+FREE = [NoApiKey(), InvalidApiKey(), UpstreamRateLimited(), UpstreamRejected(upstream_status=400)]
+FREE += [ModelRetired(model="m"), UpstreamFailed(upstream_status=503), UpstreamFailed(reason="unreachable")]
+
+
+@pytest.mark.parametrize("failure", CHARGED, ids=repr)
+async def test_a_call_that_google_may_charge_counts_though_it_failed(open_service: Any, failure: Any) -> None:
+    async with open_service(TRIAL_ENABLED="true") as service:
+        service.writer.then(failure)
+        refused = await service.client.post(ENHANCE, json={"prompt": "a cat"})
+        prompts = (await service.client.get("/api/quota")).json()["prompts"]
+
+    assert (refused.is_success, prompts) == (False, {"used": 1, "limit": 30, "remaining": 29})
+
+
+@pytest.mark.parametrize("failure", FREE, ids=repr)
+async def test_a_call_that_cannot_have_been_charged_does_not_count(open_service: Any, failure: Any) -> None:
+    async with open_service(TRIAL_ENABLED="true") as service:
+        service.writer.then(failure)
+        refused = await service.client.post(ENHANCE, json={"prompt": "a cat"})
+        prompts = (await service.client.get("/api/quota")).json()["prompts"]
+
+    assert (refused.is_success, prompts["used"]) == (False, 0)
+
+
+async def test_a_call_that_is_refused_before_the_model_is_asked_does_not_count(open_service: Any) -> None:
+    async with open_service(
+        TRIAL_ENABLED="true", MAX_CONCURRENT_GENERATIONS="1", MAX_WAITING_GENERATIONS="0"
+    ) as service:
+        service.writer.hold()
+        asking = asyncio.create_task(service.client.post(ENHANCE, json={"prompt": "a cat"}))
+        await service.writer.calls_begun(1)
+        refused = await service.client.post(ENHANCE, json={"prompt": "a dog"})
+        prompts = (await service.client.get("/api/quota")).json()["prompts"]
+        service.writer.release()
+        await asking
+
+    assert (refused.json()["code"], prompts["used"]) == ("overloaded", 1)
+
+
+async def test_all_trial_users_together_have_so_many_calls(open_service: Any, is_problem: Any) -> None:
+    async with open_service(TRIAL_ENABLED="true", TRIAL_PROMPT_GLOBAL_LIMIT="1") as service:
+        answers = [await service.client.post(ENHANCE, json={"prompt": "a cat"}) for _ in range(2)]
+        own = await service.client.post(ENHANCE, json={"prompt": "a cat"}, headers={"X-API-Key": "my-own"})
+
+    assert (answers[0].status_code, own.status_code) == (200, 200)
+    is_problem(answers[1], 429, "quota_exceeded")
+    assert answers[1].json()["detail"].startswith("Today's trial quota of all users for writing prompts is used up")
+
+
+async def test_a_trial_user_has_so_many_calls_and_refused_ones_do_not_count(open_service: Any, is_problem: Any) -> None:
     async with open_service(TRIAL_ENABLED="true", TRIAL_PROMPT_LIMIT="2") as service:
-        service.writer.then(ContentBlocked(reason="SAFETY"))
+        service.writer.then(InvalidApiKey())
         answers = [await service.client.post(ENHANCE, json={"prompt": "a cat"}) for _ in range(4)]
         own = await service.client.post(ENHANCE, json={"prompt": "a cat"}, headers={"X-API-Key": "my-own"})
         points = (await service.client.get("/api/quota")).json()["global_used"]
 
-    assert [answer.status_code for answer in answers] == [400, 200, 200, 429]
+    assert [answer.status_code for answer in answers] == [401, 200, 200, 429]
     is_problem(answers[-1], 429, "quota_exceeded")
     assert (own.status_code, points) == (200, 0)
 

@@ -112,12 +112,21 @@ async def test_show_of_one_user_has_every_mode_the_prompt_calls_and_the_cooldown
 async def test_show_as_json_has_the_same_numbers(run: Run, lab: RunningLab) -> None:
     await lab.spend(ALICE, "basic_1k", count=4)
     await lab.spend(GUEST, "blend")
+    await lab.ledger.take_prompt_call(GUEST)
     everybody, alice = [json.loads(await says(run, "show", "--json", *more)) for more in ([], ["--user", ALICE])]
 
     assert everybody["points"] == {"used": 6, "set_aside": 0, "left": 44, "of": 50}
+    assert everybody["prompt_calls"] == {"used": 1, "left": 299, "of": 300}
     assert (everybody["enabled"], everybody["date"], [*everybody["users"]]) == (True, today(), [ALICE, GUEST])
     assert [*alice["users"]] == [ALICE]
     assert alice["users"][ALICE]["modes"]["basic_1k"] == {"used": 4, "left": 26, "of": 30, "cost": 1}
+
+
+async def test_show_counts_the_prompt_calls_of_all_users(run: Run, lab: RunningLab) -> None:
+    for user in (ALICE, GUEST):
+        await lab.ledger.take_prompt_call(user)
+
+    assert "Prompt calls of all users: 2 used, 298 left of 300." in await says(run, "show")
 
 
 async def test_show_says_when_nobody_was_here(run: Run) -> None:

@@ -31,16 +31,23 @@ def costs(policy: QuotaPolicy) -> list[int]:
 
 def test_without_settings_the_rules_are_the_price_list_and_the_trial_is_off() -> None:
     assert policy_of() == QuotaPolicy(
-        enabled=False, global_points=50, cooldown_seconds=3, prompt_limit=30, modes=QUOTA_MODES
+        enabled=False,
+        global_points=50,
+        cooldown_seconds=3,
+        prompt_limit=30,
+        global_prompt_limit=300,
+        modes=QUOTA_MODES,
     )
     assert list(QUOTA_MODES) == ["basic_1k", "basic_4k", "chat", "batch_1k", "batch_4k", "search", "blend"]
     assert (limits(policy_of()), costs(policy_of())) == ([30, 10, 20, 15, 5, 15, 10], [1, 3, 1, 1, 3, 2, 2])
 
 
 def test_the_trial_is_as_the_settings_say() -> None:
-    policy = policy_of(TRIAL_ENABLED="true", TRIAL_GLOBAL_QUOTA=700, TRIAL_COOLDOWN_SECONDS=0, TRIAL_PROMPT_LIMIT=5)
+    policy = policy_of(TRIAL_ENABLED="true", TRIAL_GLOBAL_QUOTA=700, TRIAL_COOLDOWN_SECONDS=0)
+    calls = policy_of(TRIAL_PROMPT_LIMIT=5, TRIAL_PROMPT_GLOBAL_LIMIT=0)
 
-    assert (policy.enabled, policy.global_points, policy.cooldown_seconds, policy.prompt_limit) == (True, 700, 0, 5)
+    assert (policy.enabled, policy.global_points, policy.cooldown_seconds) == (True, 700, 0)
+    assert (calls.prompt_limit, calls.global_prompt_limit) == (5, 0)
 
 
 @pytest.mark.parametrize("key", QUOTA_MODES)
@@ -102,6 +109,7 @@ def test_auto_limits_of_what_is_free_are_those_of_what_costs_one_point() -> None
         ("TRIAL_COOLDOWN_SECONDS", "0.5"),
         ("TRIAL_QUOTA_MODE", "automatic"),
         ("TRIAL_PROMPT_LIMIT", "many"),
+        ("TRIAL_PROMPT_GLOBAL_LIMIT", "-1"),
         ("TRIAL_BASIC_1K_LIMIT", "-1"),
         ("TRIAL_BLEND_COST", "2.5"),
     ],

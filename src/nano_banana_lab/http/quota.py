@@ -44,7 +44,7 @@ class ModeUsage(msgspec.Struct, kw_only=True):
 
 
 class PromptUsage(msgspec.Struct, kw_only=True):
-    """One user's prompt-writing calls today; they cost no points."""
+    """One user's prompt-writing calls today; they cost no points. `remaining` is also bounded by what all users have left."""
 
     used: int
     limit: int

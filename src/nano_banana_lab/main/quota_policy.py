@@ -15,6 +15,7 @@ def quota_policy(settings: Settings) -> QuotaPolicy:
         global_points=settings.trial_global_quota,
         cooldown_seconds=settings.trial_cooldown_seconds,
         prompt_limit=settings.trial_prompt_limit,
+        global_prompt_limit=settings.trial_prompt_global_limit,
         modes=modes,
     )
 

@@ -99,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trial_cooldown_seconds: Annotated[int, msgspec.Meta(ge=0, le=86400)] = 3
     trial_quota_mode: QuotaSource = QuotaSource.MANUAL
     trial_prompt_limit: Count = 30
+    trial_prompt_global_limit: Count = 300
     trial_basic_1k_limit: Count = QUOTA_MODES["basic_1k"].limit
     trial_basic_1k_cost: Count = QUOTA_MODES["basic_1k"].cost
     trial_basic_4k_limit: Count = QUOTA_MODES["basic_4k"].limit

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nano_banana_lab.core.generation.admission import Admission
+from nano_banana_lab.core.generation.charges import may_be_charged
 from nano_banana_lab.core.generation.paid_calls import PaidCalls, ShuttingDown
+from nano_banana_lab.core.generation.ports import GenerationError
 from nano_banana_lab.core.generation.prompt import checked_prompt, checked_text
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.prompts.library import Library
@@ -23,7 +25,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class WritePrompts:
-    """Each call is paid for by somebody, so it runs to its end; one of a trial user's is counted, unless nothing came of it."""
+    """Each call is paid for by somebody, so it runs to its end.
+
+    One of a trial user's is counted, also when its answer was no use; not when it cannot have been charged.
+    """
 
     writer: PromptWriter
     library: Library
@@ -39,7 +44,7 @@ class WritePrompts:
         """`count` new prompts of a category, kept in the caller's library.
 
         Raises `ValidationFailed` for an unknown category or language, or a style that is too long, `PromptLimitReached`,
-        `Overloaded`, `ShuttingDown`, `StoreUnavailable`, and what `PromptWriter` raises; then nothing is kept.
+        `PromptPoolExhausted`, `Overloaded`, `ShuttingDown`, `StoreUnavailable`, and what `PromptWriter` raises; then nothing is kept.
         """
         self.library.check(language, category)
         style = checked_text(style or "", field="style", most=MAX_STYLE_CHARACTERS)
@@ -79,12 +84,17 @@ class WritePrompts:
     async def _paid(self, caller: Caller, call: Callable[[], Awaitable[T]]) -> T:
         async def paid() -> T:
             async with (
-                self.trial.prompt_call(caller.owner, own_key=caller.api_key is not None),
+                self.trial.prompt_call(caller.owner, own_key=caller.api_key is not None) as counted,
                 self.admission.place(caller.owner),
             ):
                 if self.paid_calls.closed:  # since this call began to wait
                     raise ShuttingDown
                 await self.stores.require()
-                return await call()
+                counted.charged = True  # whatever happens from here on, unless the model's answer says otherwise
+                try:
+                    return await call()
+                except GenerationError as error:
+                    counted.charged = may_be_charged(error)
+                    raise
 
         return await self.paid_calls.run(paid())

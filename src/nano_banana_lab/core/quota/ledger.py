@@ -12,6 +12,7 @@ from nano_banana_lab.core.quota.refusals import (
     LimitReached,
     PoolExhausted,
     PromptLimitReached,
+    PromptPoolExhausted,
 )
 from nano_banana_lab.core.quota.reservation import (
     LEASE_SECONDS,
@@ -35,6 +36,9 @@ AT_ONCE = 100
 
 REFUSALS = (PoolExhausted, LimitReached, CooldownActive)
 """By the position at which `reserving` is refused."""
+
+PROMPT_REFUSALS = (PromptPoolExhausted, PromptLimitReached)
+"""By the position at which `taking_a_prompt_call` is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,18 +127,21 @@ class Ledger:
         return released
 
     async def take_prompt_call(self, owner: OwnerId) -> str:
-        """Count a prompt-writing call, which costs no points; says on which day. Raises `PromptLimitReached`."""
+        """Count a prompt-writing call, which costs no points; says on which day.
+
+        Raises `PromptPoolExhausted` or `PromptLimitReached`; then nothing is counted.
+        """
         now = self.clock.now()
         try:
-            await self.key_values.commit(*taking_a_prompt_call(owner, now, self.policy.prompt_limit))
-        except CommitRefused:
-            raise PromptLimitReached(await self.usage(owner, at=now)) from None
+            await self.key_values.commit(*taking_a_prompt_call(owner, now, self.policy))
+        except CommitRefused as refused:
+            raise PROMPT_REFUSALS[refused.position](await self.usage(owner, at=now)) from None
         return day_of(now)
 
     async def forgive_prompt_call(self, owner: OwnerId, date: str) -> None:
-        """Uncount a call of that day that wrote nothing."""
+        """Uncount a call of that day that nobody was charged for."""
         with contextlib.suppress(CommitRefused):  # the day's counters are gone
-            await self.key_values.commit(forgiving_a_prompt_call(owner, date))
+            await self.key_values.commit(*forgiving_a_prompt_call(owner, date))
 
     async def _release_by_id(self, id: str) -> bool:
         kept = await self.key_values.get(reservation_key(id))

@@ -22,7 +22,7 @@ class QuotaPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What everybody may do at the operator's expense; every limit is for one UTC day.
 
     `global_points` is one pool for all users; `modes` has the cost of a picture in points and each user's limit in pictures;
-    `prompt_limit` is in prompt-writing calls of a user, which cost no points.
+    `prompt_limit` is in prompt-writing calls of a user, which cost no points; `global_prompt_limit` in those of all users.
     While `enabled` is false nothing is counted.
     """
 
@@ -30,6 +30,7 @@ class QuotaPolicy(msgspec.Struct, frozen=True, kw_only=True):
     global_points: int = 50
     cooldown_seconds: int = 3
     prompt_limit: int = 30
+    global_prompt_limit: int = 300
     modes: Mapping[str, QuotaMode] = msgspec.field(default_factory=lambda: QUOTA_MODES)
 
 

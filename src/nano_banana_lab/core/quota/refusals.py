@@ -4,6 +4,7 @@ TrialRefused                it does not pay for this now
  ├── QuotaExceeded          nothing left for today
  │    ├── PoolExhausted          of the points of all users together
  │    ├── LimitReached           of one user's pictures of one mode
+ │    ├── PromptPoolExhausted    of the prompt-writing calls of all users together
  │    └── PromptLimitReached     of one user's prompt-writing calls
  └── CooldownActive         too soon after the one before
 """
@@ -51,6 +52,12 @@ class LimitReached(QuotaExceeded):
     """The user has made all the pictures of this mode that a day allows."""
 
     sentence = "Your trial quota for this mode is used up for today; it starts again at 00:00 UTC."
+
+
+class PromptPoolExhausted(QuotaExceeded):
+    """All users together have had as many prompts written as a day allows."""
+
+    sentence = "Today's trial quota of all users for writing prompts is used up; it starts again at 00:00 UTC."
 
 
 class PromptLimitReached(QuotaExceeded):

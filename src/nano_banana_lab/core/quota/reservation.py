@@ -76,7 +76,7 @@ def reservation_key(id: str) -> str:
 
 
 def pool_key(date: str) -> str:
-    """The counter `points` of what all users have spent or set aside that day, and beside it what of that is settled."""
+    """The counter `points` of what all users have spent or set aside that day, beside it what of that is settled; and `prompts`."""
     return f"quota/{date}/pool"
 
 
@@ -150,18 +150,19 @@ def renewing(reservation: Reservation, now: datetime) -> list[Operation]:
     return [same, _listed(reservation, milliseconds(now), LEASE_SECONDS)]
 
 
-def taking_a_prompt_call(owner: OwnerId, now: datetime, limit: int) -> list[Operation]:
-    """Count a prompt-writing call; refused at position 0 when the day's are used up."""
+def taking_a_prompt_call(owner: OwnerId, now: datetime, policy: QuotaPolicy) -> list[Operation]:
+    """Count a prompt-writing call; refused at position 0 when all users' of the day are used up, at 1 when this user's are."""
     date = day_of(now)
     return [
-        _add(owner_key(date, owner), PROMPT_CALLS, 1, limit),
+        _add(pool_key(date), PROMPT_CALLS, 1, policy.global_prompt_limit),
+        _add(owner_key(date, owner), PROMPT_CALLS, 1, policy.prompt_limit),
         IndexPut(index=owners_index(date), member=owner, score=milliseconds(now), ttl=KEPT_SECONDS),
     ]
 
 
-def forgiving_a_prompt_call(owner: OwnerId, date: str) -> Operation:
-    """Uncount it; refused when there is none."""
-    return take(owner_key(date, owner), PROMPT_CALLS, 1)
+def forgiving_a_prompt_call(owner: OwnerId, date: str) -> list[Operation]:
+    """Uncount it; refused when the user has none. Then all users' stay as well, which is rather too many than too few."""
+    return [take(owner_key(date, owner), PROMPT_CALLS, 1), take(pool_key(date), PROMPT_CALLS, 1)]
 
 
 def take(key: str, field: str, amount: int) -> Add:

@@ -50,7 +50,7 @@ class ResetQuota:
         return Forgiven(pictures=sum(spent.values()), prompt_calls=calls)
 
     async def everybody(self) -> Forgiven:
-        """Fill the pool again and reset every user of today."""
+        """Fill the pool again, that of prompt-writing calls too, and reset every user of today."""
         today, each = day_of(self.clock.now()), dict[str, Forgiven]()
         async for page in pages(self.key_values, owners_index(today)):
             for entry in page:

@@ -23,6 +23,13 @@ RENEW_AGAIN_AFTER_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True)
+class PromptCall:
+    """A prompt-writing call under way. `charged` says whether somebody may have to pay for it already."""
+
+    charged: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """Whoever brings a key of their own pays for themselves, and nothing of that is counted."""
@@ -92,20 +99,23 @@ class Trial:
             await self.ledger.release(reservation, along_with=along_with)
 
     @asynccontextmanager
-    async def prompt_call(self, owner: OwnerId, *, own_key: bool) -> AsyncIterator[None]:
-        """One prompt-writing call is counted, and uncounted when the body raises, unless the store is away by then.
+    async def prompt_call(self, owner: OwnerId, *, own_key: bool) -> AsyncIterator[PromptCall]:
+        """One prompt-writing call is counted. It is uncounted when the body raises and has not made it `charged`,
+        unless the store is away by then.
 
-        Raises `PromptLimitReached` and `StoreUnavailable` before the body.
+        Raises `PromptPoolExhausted`, `PromptLimitReached` and `StoreUnavailable` before the body.
         """
+        call = PromptCall()
         if not self.pays(own_key=own_key):
-            yield
+            yield call
             return
         date = await self.ledger.take_prompt_call(owner)
         try:
-            yield
+            yield call
         except BaseException:
-            with contextlib.suppress(StoreUnavailable):
-                await self.ledger.forgive_prompt_call(owner, date)
+            if not call.charged:
+                with contextlib.suppress(StoreUnavailable):
+                    await self.ledger.forgive_prompt_call(owner, date)
             raise
 
     async def _keep_renewing(self, reservation: Reservation) -> None:

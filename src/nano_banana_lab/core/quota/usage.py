@@ -30,6 +30,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """One user's view of one UTC day: what is spent or set aside, in points of the pool, pictures by mode and calls.
 
     `points` are those of all users; `points_set_aside` of them are for pictures that are being made.
+    `prompt_calls` are the user's, `global_prompt_calls` those of all users.
     `cooldown_remaining` is in whole seconds, 0 when there is none.
     """
 
@@ -39,6 +40,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     points_set_aside: int
     pictures: Mapping[str, int]
     prompt_calls: int
+    global_prompt_calls: int
     cooldown_remaining: int
 
     @property
@@ -57,8 +59,13 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def prompt_calls_left(self) -> int:
-        """How many more prompts the user may have written today."""
-        return max(0, self.policy.prompt_limit - self.prompt_calls)
+        """How many more prompt-writing calls the user may make today: what both limits leave."""
+        return min(max(0, self.policy.prompt_limit - self.prompt_calls), self.global_prompt_calls_left)
+
+    @property
+    def global_prompt_calls_left(self) -> int:
+        """How many more all users together may make today."""
+        return max(0, self.policy.global_prompt_limit - self.global_prompt_calls)
 
     @property
     def resets_at(self) -> datetime:
@@ -94,6 +101,7 @@ class ReadUsage:
             points=pool.get(POINTS, 0),
             points_set_aside=pool.get(POINTS, 0) - pool.get(POINTS + SETTLED, 0),
             prompt_calls=own.get(PROMPT_CALLS, 0),
+            global_prompt_calls=pool.get(PROMPT_CALLS, 0),
             pictures={mode: own[mode] for mode in self.policy.modes if mode in own},
             cooldown_remaining=_whole_seconds_left(cooldown, now, self.policy.cooldown_seconds),
         )

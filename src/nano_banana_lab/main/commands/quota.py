@@ -55,6 +55,7 @@ async def show(container: AsyncContainer, user: OwnerId | None) -> int:
     details = _modes(usage, user) if user else _users(await read_usage.of_everybody())
     shown = console()
     shown.print(_pool(usage))
+    shown.print("Prompt calls of all users: {} used, {} left of {}.".format(*_prompt_calls(usage)))
     shown.print(details)
     await _hint(container)
     return 0
@@ -70,6 +71,7 @@ async def show_data(container: AsyncContainer, user: OwnerId | None) -> int:
             "enabled": usage.policy.enabled,
             "date": usage.date,
             "points": dict(zip(("used", "set_aside", "left", "of"), _points(usage), strict=True)),
+            "prompt_calls": dict(zip(("used", "left", "of"), _prompt_calls(usage), strict=True)),
             "users": {each: _user_data(usage) for each, usage in users.items()},
         }
     )
@@ -100,6 +102,11 @@ async def _hint(container: AsyncContainer) -> None:
 def _points(usage: Usage) -> tuple[int, int, int, int]:
     spent = usage.points - usage.points_set_aside
     return spent, usage.points_set_aside, usage.points_left, usage.policy.global_points
+
+
+def _prompt_calls(usage: Usage) -> tuple[int, int, int]:
+    """Of all users."""
+    return usage.global_prompt_calls, usage.global_prompt_calls_left, usage.policy.global_prompt_limit
 
 
 def _pool(usage: Usage) -> Table:
