@@ -1,6 +1,7 @@
 """The prompts that ship and those an owner keeps."""
 
 import asyncio
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from nano_banana_lab.adapters.toml.starter_library import TomlStarterLibrary
 from nano_banana_lab.core.prompts.library import Library, LibraryQuery
 from nano_banana_lab.core.prompts.own_prompts import OwnPrompts
 from nano_banana_lab.core.prompts.ports import PromptDraft
-from nano_banana_lab.core.prompts.prompt import BuiltInPrompt, Language, LibraryPrompt, PromptNotFound
+from nano_banana_lab.core.prompts.prompt import BuiltInPrompt, Language, LibraryPrompt, PromptNotFound, TooManyPrompts
 from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.core.shared.ids import OwnerId
 
@@ -187,6 +188,32 @@ def test_what_cannot_be_kept_is_named(own: OwnPrompts, draft: Any, about: Any, f
         own.prepared([PromptDraft(**{"text": "fine", "description": ""} | draft)], **about)
 
     assert [error.field for error in caught.value.errors] == [field]
+
+
+async def test_no_more_is_kept_than_there_is_room_for(own: OwnPrompts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nano_banana_lab.core.prompts.own_prompts.MOST_PROMPTS", 3)
+    _, gone = await added(own, "one", "two")
+    await own.check_room(ALICE, 1)
+    with pytest.raises(TooManyPrompts) as refused:
+        await own.check_room(ALICE, 2)
+    await own.check_room(BOB, 3)
+    await own.delete(ALICE, gone.id)
+    await own.check_room(ALICE, 2)
+
+    assert refused.value.details == {"most": 3}
+
+
+async def test_a_page_takes_no_more_memory_because_there_are_many_prompts(own: OwnPrompts, lab: Any) -> None:
+    for _ in range(10):
+        lab.clock.advance(1)
+        await added(own, *["x" * 2000] * 300)
+    tracemalloc.start()
+    page = await own.library(LibraryQuery(owner=ALICE, offset=1500, limit=2))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert (len(page.prompts), page.total) == (2, 3000 + BUILT_IN)
+    assert most < 3_000_000
 
 
 async def test_thousands_of_own_prompts_can_be_looked_through(own: OwnPrompts, lab: Any) -> None:

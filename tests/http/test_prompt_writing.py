@@ -121,6 +121,22 @@ async def test_bad_input_is_named_and_nobody_is_asked(
     assert service.writer.requests == []
 
 
+async def test_without_room_nothing_is_kept_and_nobody_is_asked(
+    service: Any, is_problem: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nano_banana_lab.core.prompts.own_prompts.MOST_PROMPTS", 3)
+    wrote = await service.client.post(GENERATE, json={"category": "food", "count": 3})
+    answers = [
+        await service.client.post(GENERATE, json={"category": "food", "count": 1}),
+        await service.client.post("/api/prompts", json={"text": "a cat"}),
+    ]
+
+    assert (wrote.status_code, len(service.writer.requests), len(await kept(service.client))) == (200, 1, 3)
+    for answer in answers:
+        is_problem(answer, 429, "rate_limit_exceeded")
+        assert answer.json()["detail"] == "At most 3 prompts are kept for you; please delete some of them first."
+
+
 async def test_a_repeat_with_its_key_writes_once(service: Any) -> None:
     sent = {"json": {"category": "food"}, "headers": {"Idempotency-Key": "once"}}
     first, again = [await service.client.post(GENERATE, **sent) for _ in range(2)]

@@ -112,9 +112,10 @@ class PromptsController(Controller):
         caller: NamedDependency[Caller],
         own: FromDishka[OwnPrompts],
     ) -> Response[KeptBody]:
-        """Nobody else sees it."""
+        """Nobody else sees it. There is room for 10,000; beyond that it is 429 until some are deleted."""
         draft = PromptDraft(text=data.text, description=data.description, tags=tuple(data.tags))
         kept = own.prepared([draft], category=data.category, language=Language(data.language))
+        await own.check_room(caller.owner, len(kept))
         await own.keep(caller.owner, kept)
         spoken = language_of(request)
         body = KeptBody(prompt=PromptBody.of(kept[0], is_favorite=False), message=say(KEPT, spoken))

@@ -14,6 +14,9 @@ from nano_banana_lab.core.shared.errors import ValidationFailed
 from nano_banana_lab.core.shared.ids import OwnerId, is_id
 from nano_banana_lab.core.storage.ports import KeyValueStore, pages
 
+READ_AT_ONCE = 200
+"""Prompts, of some kilobytes each."""
+
 
 class LibraryQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which prompts, and which page of them. Every word of `search` must occur in a prompt, in its description or tags."""
@@ -48,18 +51,23 @@ class Library:
     key_values: KeyValueStore
 
     async def __call__(self, query: LibraryQuery) -> LibraryPage:
-        """A page of what matches. Raises `ValidationFailed` for an unknown language or category."""
+        """A page of what matches. Raises `ValidationFailed` for an unknown language or category.
+
+        Looks at everything, and holds no more of it at a time than the page and a few hundred prompts.
+        """
         self.check(query.language, query.category)
         favorites = await self.favorites(query.owner)
         matches = _matching(query, favorites)
-        counts, found = Counter[str](), list[LibraryPrompt]()
+        counts, total, shown = Counter[str](), 0, list[LibraryPrompt]()
         async for prompts in self._visible(query.owner, query.language):
             counts.update(prompt.category for prompt in prompts)
-            found += filter(matches, prompts)
-        shown = tuple(found[query.offset : query.offset + query.limit])
+            found = list(filter(matches, prompts))
+            begin, end = (max(0, edge - total) for edge in (query.offset, query.offset + query.limit))
+            shown += found[begin:end]
+            total += len(found)
         return LibraryPage(
-            prompts=shown,
-            total=len(found),
+            prompts=tuple(shown),
+            total=total,
             favorites=favorites.intersection(prompt.id for prompt in shown),
             counts=counts,
         )
@@ -107,9 +115,10 @@ class Library:
         """
         if owner is not None:
             async for page in pages(self.key_values, own_index(owner), newest_first=True):
-                kept = await self.key_values.get_many([prompt_key(owner, entry.member) for entry in page])
-                own = [_decoder.decode(value) for value in kept if value is not None]
-                yield [prompt for prompt in own if prompt.language == language]
+                for some in (page[at : at + READ_AT_ONCE] for at in range(0, len(page), READ_AT_ONCE)):
+                    kept = await self.key_values.get_many([prompt_key(owner, entry.member) for entry in some])
+                    own = (_decoder.decode(value) for value in kept if value is not None)
+                    yield [prompt for prompt in own if prompt.language == language]
         yield self.starter.prompts(language)
 
 

@@ -15,10 +15,12 @@ from nano_banana_lab.core.prompts.prompt import (
     MAX_DESCRIPTION_CHARACTERS,
     MAX_TAG_CHARACTERS,
     MAX_TAGS,
+    MOST_PROMPTS,
     BuiltInPrompt,
     Language,
     LibraryPrompt,
     PromptNotFound,
+    TooManyPrompts,
 )
 from nano_banana_lab.core.shared.clock import Clock, from_milliseconds, milliseconds
 from nano_banana_lab.core.shared.errors import ValidationFailed
@@ -66,8 +68,16 @@ class OwnPrompts:
             for number, draft in enumerate(map(_checked, drafts))
         ]
 
+    async def check_room(self, owner: OwnerId, count: int) -> None:
+        """Raise `TooManyPrompts` when there is no room for so many more; raises `StoreUnavailable`.
+
+        Nothing is locked: requests at the same time may all pass, so what is there may exceed the limit by what they bring.
+        """
+        if await self.key_values.count(own_index(owner)) + count > MOST_PROMPTS:
+            raise TooManyPrompts(most=MOST_PROMPTS)
+
     async def keep(self, owner: OwnerId, prompts: Sequence[LibraryPrompt]) -> None:
-        """Keep them all in one step; keeping the same ones again does no harm."""
+        """Keep them all in one step, also where `check_room` would refuse; keeping the same ones again does no harm."""
         await self.key_values.commit(*(operation for each in prompts for operation in _keeping(owner, each)))
 
     async def delete(self, owner: OwnerId, id: str) -> None:

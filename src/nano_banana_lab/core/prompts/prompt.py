@@ -7,7 +7,7 @@ from typing import NewType
 import msgspec
 
 from nano_banana_lab.core.identity.ports import NotAllowed
-from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.core.shared.errors import LabError, TooMuch
 
 Language = NewType("Language", str)
 """A language by its tag (RFC 5646): `en`, `zh`."""
@@ -30,6 +30,9 @@ CATEGORIES = (
     CUSTOM,
 )
 
+MOST_PROMPTS = 10_000
+"""How many prompts are kept of one owner, each of which every look into the library reads."""
+
 MAX_TEXT_CHARACTERS = 2000
 MAX_DESCRIPTION_CHARACTERS = 500
 MAX_TAGS = 20
@@ -41,6 +44,13 @@ class PromptNotFound(LabError):
 
     code = "prompt_not_found"
     sentence = "There is no such prompt."
+
+
+class TooManyPrompts(TooMuch):
+    """The owner keeps as many prompts as there is room for. Details: `most`. `retry_after` is in seconds."""
+
+    sentence = "At most {most} prompts are kept for you; please delete some of them first."
+    retry_after = 600
 
 
 class BuiltInPrompt(NotAllowed):

@@ -43,11 +43,12 @@ class WritePrompts:
     ) -> list[LibraryPrompt]:
         """`count` new prompts of a category, kept in the caller's library.
 
-        Raises `ValidationFailed` for an unknown category or language, or a style that is too long, `PromptLimitReached`,
-        `PromptPoolExhausted`, `Overloaded`, `ShuttingDown`, `StoreUnavailable`, and what `PromptWriter` raises; then nothing is kept.
+        Raises `ValidationFailed` for an unknown category or language, or a style that is too long, `TooManyPrompts`,
+        `PromptLimitReached`, `PromptPoolExhausted`, `Overloaded`, `ShuttingDown`, `StoreUnavailable`, and what `PromptWriter` raises; then nothing is kept.
         """
         self.library.check(language, category)
         style = checked_text(style or "", field="style", most=MAX_STYLE_CHARACTERS)
+        await self.own.check_room(caller.owner, count)
 
         async def write_and_keep() -> list[LibraryPrompt]:
             drafts = await self.writer.write(
