@@ -24,7 +24,8 @@ class Range(NamedTuple):
 
 
 def best_language(header: str, available: Sequence[str], otherwise: Sequence[str]) -> str | None:
-    """The tag in `available` that the header asks for, else the first in `otherwise` that it does not refuse.
+    """The tag in `available` that the header asks for, else the first in `otherwise` or then in `available` that it does not
+    refuse.
 
     Of equal qualities the earlier one wins; a range that is malformed is passed over; `zh-Hant-TW` is content with `zh`.
     A wildcard stands for what no other range names: for the first of `otherwise`, if it may. None: all that is refused.
@@ -39,7 +40,7 @@ def best_language(header: str, available: Sequence[str], otherwise: Sequence[str
         found = next(iter(unnamed), None) if range_.tag == ANY else _lookup(range_.tag, taken)
         if found:
             return found
-    return next((tag for tag in otherwise if tag in taken), None)
+    return next((tag for tag in (*otherwise, *available) if tag in taken), None)
 
 
 def _ranges(header: str) -> Iterator[Range]:

@@ -34,7 +34,8 @@ def catalogues() -> dict[Language, dict[str, str]]:
 def negotiate(accept_language: str | None, default: str) -> Language:
     """The available language the client likes best; when it named none of them, `default`.
 
-    A `default` that it refuses gives way to English, unless it refuses that too.
+    A `default` that it refuses gives way to English, that to any language it does not refuse, and all to `default` when
+    there is none.
     """
     usual = Language(default) if default in catalogues() else ENGLISH
     best = best_language(accept_language or "", list(catalogues()), otherwise=(usual, ENGLISH))
