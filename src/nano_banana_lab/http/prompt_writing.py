@@ -1,5 +1,7 @@
 """Prompts that a text model writes."""
 
+from collections.abc import Sequence
+
 from dishka.integrations.litestar import FromDishka
 from litestar import Controller, post
 from litestar.di import NamedDependency
@@ -44,8 +46,11 @@ WRITING_PROBLEMS = (
 """What can go wrong whenever a prompt is written."""
 
 
-def writing(path: str, *, summary: str, responses: dict[int, ResponseSpec]) -> post:
-    """A route that has a model write; a repeat with the same `Idempotency-Key` is not paid twice."""
+def writing(path: str, *, summary: str, responses: dict[int, ResponseSpec], also: Sequence[str] = ()) -> post:
+    """A route that has a model write; a repeat with the same `Idempotency-Key` is not paid twice.
+
+    `also` are the problems that it has besides those of every such route.
+    """
     return post(
         path,
         status_code=200,
@@ -53,7 +58,7 @@ def writing(path: str, *, summary: str, responses: dict[int, ResponseSpec]) -> p
         operation_class=IdempotentOperation,
         opt=NEEDS_GENERATE,
         summary=summary,
-        responses=responses | problems(*WRITING_PROBLEMS),
+        responses=responses | problems(*WRITING_PROBLEMS, *also),
     )
 
 
@@ -67,11 +72,15 @@ class PromptWritingController(Controller):
         "/generate",
         summary="Have prompts written",
         responses=answer(WrittenPromptsBody, "The prompts, kept in your library", examples.PROMPTS_WRITTEN),
+        also=["rate_limit_exceeded"],
     )
     async def generate(
         self, data: JSONBody[GeneratePromptsBody], caller: NamedDependency[Caller], write: FromDishka[WritePrompts]
     ) -> WrittenPromptsBody:
-        """Takes some seconds. Exactly as many as asked for, no two alike; when the model does not manage that, it is 502."""
+        """Takes some seconds. Exactly as many as asked for, no two alike; when the model does not manage that, it is 502.
+
+        Without room for so many more in your library it is 429 before anything is asked of the model.
+        """
         prompts = await write(
             caller, category=data.category, style=data.style, count=data.count, language=Language(data.language)
         )

@@ -102,7 +102,12 @@ class PromptsController(Controller):
         summary="Keep a prompt",
         responses=answer(KeptBody, "The prompt, kept", examples.PROMPT_KEPT)
         | problems(
-            "validation_error", "unsupported_media_type", "payload_too_large", "service_unavailable", "internal_error"
+            "validation_error",
+            "unsupported_media_type",
+            "payload_too_large",
+            "rate_limit_exceeded",
+            "service_unavailable",
+            "internal_error",
         ),
     )
     async def keep(
