@@ -142,6 +142,11 @@ class PromptWriterContract:
 
         assert [text for text in texts if not HAN.search(text)] == []
 
+    async def test_writes_when_the_prompts_own_language_is_wanted(self, writer):
+        texts = [await enhance(writer, "고양이 한 마리", language=None), *await vary(writer, language=None)]
+
+        assert len({*texts, "고양이 한 마리"}) == len(texts) + 1
+
     @pytest.mark.parametrize("kind", VariationKind)
     async def test_the_kind_of_variation_is_passed_on(self, writer, kind):
         await vary(writer, kind=kind)

@@ -54,10 +54,18 @@ async def test_enhance_and_vary(service: Any) -> None:
     assert enhanced["original"] == "a cat" != enhanced["prompt"]
     assert len(set(varied["prompts"])) == 5
     assert [(each.act, each.language, each.kind) for each in service.writer.requests] == [
-        ("enhance", "en", None),
+        ("enhance", None, None),
         ("vary", "zh", "mood"),
     ]
     assert await kept(service.client) == []
+
+
+async def test_the_language_of_a_prompt_is_its_own_unless_another_is_asked_for(service: Any) -> None:
+    for asked in ({}, {"language": "en"}, {"language": "zh"}):
+        await service.client.post(ENHANCE, json={"prompt": "桜の木の下の猫"} | asked)
+    await service.client.post(VARIATIONS, json={"prompt": "고양이 한 마리"})
+
+    assert [each.language for each in service.writer.requests] == [None, "en", "zh", None]
 
 
 @pytest.mark.parametrize("texts", [[], ["one"], ["same"] * 10, [" "] * 10, ["x" * 2001] * 10])

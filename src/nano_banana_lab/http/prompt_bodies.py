@@ -159,7 +159,9 @@ class EnhanceBody(msgspec.Struct, kw_only=True):
     """A prompt to tell better."""
 
     prompt: Annotated[str, prompt_text("What a picture shows.", "a cat")]
-    language: Annotated[str | None, msgspec.Meta(description=f"{LANGUAGE} By default the prompt's own.")] = None
+    language: Annotated[
+        str | None, msgspec.Meta(description=f"{LANGUAGE} By default the prompt's own, whichever it is.")
+    ] = None
 
 
 class EnhancedBody(msgspec.Struct, kw_only=True):

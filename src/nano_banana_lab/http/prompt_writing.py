@@ -107,5 +107,5 @@ class PromptWritingController(Controller):
     async def variations(
         self, data: JSONBody[VariationsBody], caller: NamedDependency[Caller], write: FromDishka[WritePrompts]
     ) -> VariedBody:
-        """They differ in style, mood or composition; not kept."""
+        """They differ in style, mood or composition, and are in the prompt's own language; not kept."""
         return VariedBody(prompts=await write.vary(caller, data.prompt, count=data.count, kind=data.kind))

@@ -20,7 +20,7 @@ class WritingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One call: `act` is `write`, `enhance` or `vary`, `payer` the key that pays; the rest is as it was asked."""
 
     act: str
-    language: Language
+    language: Language | None
     payer: ApiKey
     count: int = 1
     category: str | None = None
@@ -81,13 +81,13 @@ class ScriptedPromptWriter:
         texts = await self._play(request)
         return accept_drafts([PromptDraft(text=text, description=category, tags=(category,)) for text in texts], count)
 
-    async def enhance(self, prompt: str, *, language: Language, api_key: ApiKey | None) -> str:
+    async def enhance(self, prompt: str, *, language: Language | None, api_key: ApiKey | None) -> str:
         request = WritingRequest(act="enhance", prompt=prompt, language=language, payer=self._payer(api_key))
         (text,) = accept_texts(await self._play(request), 1, unlike=prompt)
         return text
 
     async def vary(
-        self, prompt: str, *, count: int, kind: VariationKind, language: Language, api_key: ApiKey | None
+        self, prompt: str, *, count: int, kind: VariationKind, language: Language | None, api_key: ApiKey | None
     ) -> list[str]:
         payer = self._payer(api_key)
         request = WritingRequest(act="vary", prompt=prompt, kind=kind, count=count, language=language, payer=payer)

@@ -10,6 +10,7 @@ import msgspec
 from nano_banana_lab.core.prompts.prompt import ENGLISH, Language, VariationKind
 
 _TAG = re.compile(r"[A-Za-z0-9-]{1,35}")
+_THE_PROMPTS_OWN = "the language in which the `prompt` in the material is written"
 
 
 class Instructions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,18 +41,24 @@ class Instructions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return f"{self.rules}\n\n{task}".format(language=self.language, **values)
 
 
-def instructions_in(language: Language) -> Instructions:
+def instructions_in(language: Language | None) -> Instructions:
     """Those of this language; for one that has none the English ones, which then ask for that language by its tag.
 
+    With None the English ones, which ask for the language of the prompt: the model knows more of them than we could tell apart.
     Raises ValueError for what cannot be a tag.
     """
+    if language is None:
+        return _english_asking_for(_THE_PROMPTS_OWN)
     if not _TAG.fullmatch(language):
         raise ValueError("not a language tag")
     known = _instructions()
     if language in known:
         return known[language]
-    named = f'the language with the tag "{language}" (RFC 5646)'
-    return msgspec.structs.replace(known[ENGLISH], language=named, letters="")
+    return _english_asking_for(f'the language with the tag "{language}" (RFC 5646)')
+
+
+def _english_asking_for(language: str) -> Instructions:
+    return msgspec.structs.replace(_instructions()[ENGLISH], language=language, letters="")
 
 
 @cache

@@ -65,7 +65,7 @@ class GeminiPromptWriter:
         _insist_on_language(told, [draft.text for draft in drafts])
         return drafts
 
-    async def enhance(self, prompt: str, *, language: Language, api_key: ApiKey | None) -> str:
+    async def enhance(self, prompt: str, *, language: Language | None, api_key: ApiKey | None) -> str:
         told = instructions_in(language)
         question = Question(instruction=told.to_enhance(), material={"prompt": prompt}, schema=schema_of_text())
         written = await self._ask(question, WrittenText, api_key)
@@ -73,7 +73,7 @@ class GeminiPromptWriter:
         return text
 
     async def vary(
-        self, prompt: str, *, count: int, kind: VariationKind, language: Language, api_key: ApiKey | None
+        self, prompt: str, *, count: int, kind: VariationKind, language: Language | None, api_key: ApiKey | None
     ) -> list[str]:
         told = instructions_in(language)
         question = Question(

@@ -47,7 +47,8 @@ class UnusableAnswer(UpstreamFailed):
 class PromptWriter(Protocol):
     """A model that writes prompts for pictures.
 
-    With an `api_key` a call is paid by that key instead of the lab's own. `language` is the one it writes in.
+    With an `api_key` a call is paid by that key instead of the lab's own. `language` is the one it writes in;
+    with None it MUST be asked to write in the one in which the prompt is written, whichever that is.
     MUST be safe to call from any number of tasks at once; keys of different calls MUST NOT mix.
     MUST raise exactly one `GenerationError` for every answer that is not what was asked for, complete and distinct:
     `NoApiKey` when there is no key to pay with, `UnusableAnswer` for too few prompts,
@@ -62,12 +63,12 @@ class PromptWriter(Protocol):
         """Exactly `count` (1..30) prompts of a category, no two alike, each 1 to 2000 characters."""
         ...
 
-    async def enhance(self, prompt: str, *, language: Language, api_key: ApiKey | None) -> str:
+    async def enhance(self, prompt: str, *, language: Language | None, api_key: ApiKey | None) -> str:
         """The same picture told better, 1 to 2000 characters, and not the prompt itself."""
         ...
 
     async def vary(
-        self, prompt: str, *, count: int, kind: VariationKind, language: Language, api_key: ApiKey | None
+        self, prompt: str, *, count: int, kind: VariationKind, language: Language | None, api_key: ApiKey | None
     ) -> list[str]:
         """Exactly `count` (1..10) other pictures of the same idea that differ in `kind`, no two alike."""
         ...

@@ -13,7 +13,8 @@ from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.prompts.library import Library
 from nano_banana_lab.core.prompts.own_prompts import OwnPrompts
 from nano_banana_lab.core.prompts.ports import PromptWriter
-from nano_banana_lab.core.prompts.prompt import ENGLISH, Language, LibraryPrompt, VariationKind
+from nano_banana_lab.core.prompts.prompt import Language, LibraryPrompt, VariationKind
+from nano_banana_lab.core.prompts.spoken_in import spoken_in
 from nano_banana_lab.core.quota.trial import Trial
 from nano_banana_lab.core.storage.insist import insist
 from nano_banana_lab.core.storage.store_watch import StoreWatch
@@ -63,24 +64,19 @@ class WritePrompts:
     async def enhance(self, caller: Caller, prompt: str, *, language: Language | None = None) -> str:
         """The same picture told better, in the prompt's own language unless another one is asked for. Raises the same."""
         prompt = checked_prompt(prompt)
-        spoken = self._language(prompt, language)
+        if language is not None:
+            self.library.check(language)
+        spoken = language or spoken_in(prompt)
         return await self._paid(caller, lambda: self.writer.enhance(prompt, language=spoken, api_key=caller.api_key))
 
     async def vary(self, caller: Caller, prompt: str, *, count: int, kind: VariationKind) -> list[str]:
         """Other pictures of the same idea, in the prompt's own language. Raises the same."""
         prompt = checked_prompt(prompt)
-        spoken = self._language(prompt, None)
+        spoken = spoken_in(prompt)
         return await self._paid(
             caller,
             lambda: self.writer.vary(prompt, count=count, kind=kind, language=spoken, api_key=caller.api_key),
         )
-
-    def _language(self, prompt: str, wanted: Language | None) -> Language:
-        if wanted is not None:
-            self.library.check(wanted)
-            return wanted
-        chinese = any("\u4e00" <= character <= "\u9fff" for character in prompt)
-        return Language("zh") if chinese else ENGLISH
 
     async def _paid(self, caller: Caller, call: Callable[[], Awaitable[T]]) -> T:
         async def paid() -> T:
