@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -17,9 +18,33 @@ from nano_banana_lab.main.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+"""How long what failed is left alone, twice as long each time until it has gone well for so long."""
+
+
+async def kept_up(name: str, act: Callable[[], Awaitable[None]]) -> None:
+    """`act` until it ends well or is cancelled; each time it fails that is logged, and after a pause it begins anew."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        began = time.monotonic()
+        try:
+            await act()
+        except Exception:
+            if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            logger.exception("the %s failed; it begins anew in %g s", name, pause)
+        else:
+            return
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
 
 async def work(container: AsyncContainer, *, concurrency: int) -> None:
-    """Take up to `concurrency` items at once, until the process is being stopped; then take nothing more."""
+    """Take up to `concurrency` items at once, until the process is being stopped; then take nothing more.
+
+    Raises what ends the queue's own work, which nothing should.
+    """
     queue, paid_calls = await container.get(TaskQueue), await container.get(PaidCalls)
     working = asyncio.create_task(queue.work(await container.get(RunItem), concurrency=concurrency))
     stopping = asyncio.create_task(paid_calls.closing.wait())
@@ -29,6 +54,8 @@ async def work(container: AsyncContainer, *, concurrency: int) -> None:
         stopping.cancel()
         working.cancel()
         await asyncio.wait((working, stopping))
+    if not working.cancelled():
+        working.result()
 
 
 async def at_once() -> None:
@@ -41,16 +68,16 @@ async def busy(
 ) -> AsyncIterator[None]:
     """Do the chores meanwhile, and unless `concurrency` is None, `work`; at the end what is not finished is cut off.
 
-    `once` says when to begin.
+    Both are `kept_up`. `once` says when to begin.
     """
 
     async def chores() -> None:
         await once()
-        await do_chores(container)
+        await kept_up("round of chores", lambda: do_chores(container))
 
     async def items(concurrency: int) -> None:
         await once()
-        await work(container, concurrency=concurrency)
+        await kept_up("task worker", lambda: work(container, concurrency=concurrency))
 
     activities = [asyncio.create_task(chores())]
     if concurrency is not None:

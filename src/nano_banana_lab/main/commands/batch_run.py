@@ -26,7 +26,7 @@ from nano_banana_lab.main.chores import do_chores
 from nano_banana_lab.main.commands.batch_outcomes import Outcome
 from nano_banana_lab.main.commands.picture_files import numbered_name, write_picture
 from nano_banana_lab.main.commands.run_in_lab import FINISHING
-from nano_banana_lab.main.work import work
+from nano_banana_lab.main.work import kept_up, work
 
 LOOK_AGAIN_SECONDS = 1.0
 """How long to wait for news: those of other processes come by no event where there is no Redis."""
@@ -151,8 +151,8 @@ class Batch:
 @contextlib.asynccontextmanager
 async def working(container: AsyncContainer, *, concurrency: int) -> AsyncIterator[None]:
     """Work on tasks meanwhile, like a worker; what has been begun is finished at the end."""
-    chores = asyncio.create_task(do_chores(container))
-    at_work = asyncio.create_task(work(container, concurrency=concurrency))
+    chores = asyncio.create_task(kept_up("round of chores", lambda: do_chores(container)))
+    at_work = asyncio.create_task(kept_up("task worker", lambda: work(container, concurrency=concurrency)))
     try:
         yield
     finally:
