@@ -152,8 +152,8 @@ def test_delete_asks_on_a_terminal(lab: Lab, tmp_path: Path, gemini_settings: di
     for answer in (b"n\n", b"y\n"):
         with typing(tmp_path, gemini_settings, "history", "delete", fox, stdin=terminal) as process:
             os.write(keyboard, answer)
-            said, _ = process.communicate(timeout=60)
-        assert "a fox" in said
+            said, asked = process.communicate(timeout=60)
+        assert "a fox" in asked
         assert ("1 picture deleted" in said) == (answer == b"y\n")
     os.close(keyboard)
     os.close(terminal)
@@ -232,3 +232,23 @@ def test_ctrl_c_ends_a_chat_that_waits_for_words(lab: Lab, tmp_path: Path, gemin
     os.close(terminal)
 
     assert (process.returncode, trouble.splitlines()[-1]) == (130, "Interrupted.")
+
+
+@pytest.mark.parametrize("kind", ["history", "prompts"])
+def test_ctrl_c_ends_a_question_at_once_and_nothing_is_deleted(
+    lab: Lab, tmp_path: Path, gemini_settings: dict[str, str], kind: str
+) -> None:
+    made = lab("generate", "a fox", "--json") if kind == "history" else lab("prompts", "add", "a fox", "--json")
+    known = json.loads(made.stdout).get("id") or json.loads(made.stdout)["picture"]["id"]
+    keyboard, terminal = pty.openpty()
+    with typing(tmp_path, gemini_settings, kind, "delete", known, stdin=terminal) as process:
+        asked = ""
+        while "[y/N]" not in asked and (more := process.stderr.read(1)):
+            asked += more
+        process.send_signal(signal.SIGINT)
+        said, trouble = process.communicate(timeout=60)
+    os.close(keyboard)
+    os.close(terminal)
+
+    assert (process.returncode, said, trouble.splitlines()[-1]) == (130, "", "Interrupted.")
+    assert lab(kind, "show", known).returncode == 0

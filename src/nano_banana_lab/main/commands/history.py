@@ -25,6 +25,7 @@ from nano_banana_lab.main.commands.shown import (
     show_json,
     table,
 )
+from nano_banana_lab.main.commands.typed_lines import confirm
 from nano_banana_lab.main.settings import Settings
 
 
@@ -127,8 +128,8 @@ async def _delete(container: AsyncContainer, owner: OwnerId, ids: Sequence[str],
         click.echo(f"{ImageNotFound.code}: {ImageNotFound.sentence} ({plain(missing)})", err=True)
     if ask and found:
         for picture in found.values():
-            click.echo(f"{picture.id}  {one_line(picture.prompt)}")
-        click.confirm(f"Delete {_counted(len(found))} for good?", abort=True)
+            click.echo(f"{picture.id}  {one_line(picture.prompt)}", err=True)
+        confirm(f"Delete {_counted(len(found))} for good?")
     deleted = await (await container.get(DeletePictures))(owner, found)
     click.echo(f"{_counted(deleted)} deleted")
     return 0 if deleted == len({*ids}) else 1

@@ -14,6 +14,7 @@ from nano_banana_lab.http.prompt_bodies import PromptBody
 from nano_banana_lab.main.commands.options import as_json, for_user, in_language
 from nano_banana_lab.main.commands.run_in_lab import run_in_lab, told
 from nano_banana_lab.main.commands.shown import one_line, plain, show_json
+from nano_banana_lab.main.commands.typed_lines import confirm
 from nano_banana_lab.main.settings import Settings
 
 
@@ -113,7 +114,7 @@ async def _agreed(own: OwnPrompts, owner: OwnerId, ids: Sequence[str]) -> list[s
 
     found = await _those_done(ids, show)
     if found:
-        click.confirm(f"Delete {counted(len(found))} for good?", abort=True, err=True)
+        confirm(f"Delete {counted(len(found))} for good?")
     return found
 
 

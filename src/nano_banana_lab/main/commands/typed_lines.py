@@ -38,6 +38,14 @@ class TypedLines:
         return line.rstrip("\r\n")
 
 
+def confirm(question: str) -> None:
+    """Ask on standard error. Raises `click.Abort` unless the answer is yes, and at Ctrl-C."""
+    with _ctrl_c_at_once():
+        if _was_pressed():
+            raise click.Abort
+        click.confirm(question, abort=True, err=True)
+
+
 def _was_pressed() -> bool:
     """Whether the event loop has been told of a Ctrl-C already, which it passes on only when it is its turn."""
     task = asyncio.current_task()
