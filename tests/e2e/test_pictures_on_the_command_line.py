@@ -134,9 +134,11 @@ def pictures_in(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def typing(folder: Path, settings: dict[str, str], *arguments: str, **streams: Any) -> Any:
-    """A command under way; streams that are not given are pipes."""
-    command = [str(Path(sys.executable).with_name("nano-banana-lab")), *arguments]
+def typing(
+    folder: Path, settings: dict[str, str], *arguments: str, before: tuple[str, ...] = (), **streams: Any
+) -> Any:
+    """A command under way, run by `before`; streams that are not given are pipes."""
+    command = [*before, str(Path(sys.executable).with_name("nano-banana-lab")), *arguments]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     environment = {"PATH": os.environ["PATH"], "TERM": "xterm", **settings}
     with subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes | streams) as process:
@@ -206,6 +208,49 @@ async def test_ctrl_c_lets_what_is_paid_for_be_finished_and_saved(
     assert trouble == "Interrupted.\n"
     assert saved in said
     assert len(gemini.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "ignoring", [(), ("sh", "-c", 'trap "" INT; exec "$@"', "sh")], ids=["alone", "without Ctrl-C"]
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
+async def test_other_signals_to_stop_let_it_be_finished_too(
+    lab: Lab,
+    tmp_path: Path,
+    gemini: GeminiDouble,
+    gemini_settings: dict[str, str],
+    number: signal.Signals,
+    ignoring: tuple[str, ...],
+) -> None:
+    """Also in the background of a script, where shells have Ctrl-C ignored."""
+    with typing(tmp_path, gemini_settings, "generate", "a fox [[hold it]]", before=ignoring) as process:
+        await gemini.until(lambda requests: len(requests) == 1)
+        process.send_signal(number)
+        told = process.stderr.readline()
+        gemini.release("it")
+        said, trouble = process.communicate(timeout=60)
+    (saved,) = pictures_in(tmp_path)
+
+    assert (process.returncode, trouble) == (128 + number, "Interrupted.\n")
+    assert told.startswith("Finishing and keeping")
+    assert saved in said
+
+
+async def test_a_terminal_that_is_gone_keeps_no_picture_from_being_saved(
+    lab: Lab, tmp_path: Path, gemini: GeminiDouble, gemini_settings: dict[str, str]
+) -> None:
+    screen, terminal = pty.openpty()
+    arguments = ("batch", "--prompt", "a fox [[hold it]]")
+    with typing(tmp_path, gemini_settings, *arguments, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        await gemini.until(lambda requests: len(requests) == 1)
+        os.close(terminal)
+        os.close(screen)
+        process.send_signal(signal.SIGHUP)
+        gemini.release("it")
+        process.wait(60)
+
+    assert process.returncode == 128 + signal.SIGHUP
+    assert len(pictures_in(tmp_path)) == 1
 
 
 async def test_a_second_ctrl_c_does_not_wait(

@@ -10,7 +10,11 @@ from typing import Any, cast
 import click
 
 from nano_banana_lab.main.commands.run_in_lab import EXIT_MISCONFIGURED
-from nano_banana_lab.main.commands.standard_streams import reopen_closed_streams, replace_what_cannot_be_shown
+from nano_banana_lab.main.commands.standard_streams import (
+    drop_what_cannot_be_written,
+    reopen_closed_streams,
+    replace_what_cannot_be_shown,
+)
 from nano_banana_lab.main.read_settings import SettingsError, read_settings
 
 EXIT_INTERRUPTED = 130
@@ -73,7 +77,8 @@ def cli(context: click.Context) -> None:
 
     Configured by environment variables or a .env file in the working directory; see .env.example.
     Commands end with 0 when all went well, 1 when something failed, 2 when they were misused or the lab
-    is misconfigured, and 130 after Ctrl-C, which lets what is being paid for be finished and kept.
+    is misconfigured, 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP, which let what is being paid for
+    be finished and kept.
     """
     try:
         context.obj = read_settings()
@@ -86,4 +91,7 @@ def main() -> None:
     """Entry point of the console script."""
     reopen_closed_streams()
     replace_what_cannot_be_shown()
-    cli(prog_name="nano-banana-lab")
+    try:
+        cli(prog_name="nano-banana-lab")
+    finally:
+        drop_what_cannot_be_written()

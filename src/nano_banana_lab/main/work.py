@@ -91,13 +91,13 @@ async def busy(
 
 
 async def serve_tasks(container: AsyncContainer, *, concurrency: int, grace_seconds: float) -> int:
-    """Work until SIGTERM or SIGINT; what has begun is finished within `grace_seconds`, and at a second signal at once."""
+    """Work until SIGTERM, SIGINT or SIGHUP; what has begun is finished within `grace_seconds`, and at a second signal at once."""
     paid_calls, hurry = await container.get(PaidCalls), asyncio.Event()
 
     def stop() -> None:
         (hurry.set if paid_calls.closed else paid_calls.close)()
 
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(each, stop)
     log_warnings(await container.get(Settings))
     async with busy(container, concurrency=concurrency):

@@ -25,7 +25,7 @@ from nano_banana_lab.core.tasks.task_book import TaskBook
 from nano_banana_lab.main.chores import do_chores
 from nano_banana_lab.main.commands.batch_outcomes import Outcome
 from nano_banana_lab.main.commands.picture_files import numbered_name, write_picture
-from nano_banana_lab.main.commands.run_in_lab import FINISHING
+from nano_banana_lab.main.commands.run_in_lab import tell_of_finishing
 from nano_banana_lab.main.work import kept_up, work
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -94,7 +94,7 @@ class Batch:
         try:
             await self._follow(task, outcomes)
         except asyncio.CancelledError:
-            click.echo(FINISHING, err=True)
+            tell_of_finishing()
             await self._take_back(task)
             await self._follow(task, outcomes)
             raise

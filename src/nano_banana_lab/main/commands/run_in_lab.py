@@ -1,6 +1,7 @@
 """Run a command on the wired lab, and end as a command should."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -10,6 +11,7 @@ import msgspec
 
 from nano_banana_lab.core.generation.ports import NoApiKey
 from nano_banana_lab.core.shared.errors import LabError
+from nano_banana_lab.main.commands.stop_signals import like_ctrl_c
 from nano_banana_lab.main.secret_key import NoSecretKey
 from nano_banana_lab.main.settings import LogLevel, Settings
 
@@ -28,7 +30,7 @@ Act = Callable[["AsyncContainer"], Coroutine[Any, Any, int]]
 
 
 def run_in_lab(settings: Settings, act: Act, *, chatty: bool = False) -> NoReturn:
-    """Leave with what `act` returns, or with 1 or 2.
+    """Leave with what `act` returns, or with 1 or 2, or after SIGTERM and SIGHUP with 128 and their number.
 
     Raises KeyboardInterrupt after Ctrl-C, and `click.Abort` when the user does not agree to something.
     Errors that a user can act on end in one line, not in a trace. Unless `chatty`, only warnings are logged.
@@ -37,6 +39,12 @@ def run_in_lab(settings: Settings, act: Act, *, chatty: bool = False) -> NoRetur
 
     configure_logs(settings if chatty else _calm(settings))
     sys.exit(_exit_code(settings, act))
+
+
+def tell_of_finishing() -> None:
+    """If there is still anybody who reads it."""
+    with contextlib.suppress(OSError):
+        click.echo(FINISHING, err=True)
 
 
 def told(error: LabError) -> str:
@@ -48,8 +56,13 @@ def told(error: LabError) -> str:
 
 
 def _exit_code(settings: Settings, act: Act) -> int:
+    received = list[int]()
     try:
-        return asyncio.run(_run(settings, act))
+        return asyncio.run(_run(settings, act, received))
+    except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
+        if not received:
+            raise
+        return _stopped_by(received[0])
     except LabError as error:
         click.echo(told(error), err=True)
     except NoSecretKey as error:
@@ -58,24 +71,36 @@ def _exit_code(settings: Settings, act: Act) -> int:
     except BrokenPipeError:
         raise  # click ends quietly when nobody reads on
     except OSError as error:
+        if received:  # a terminal that has gone away takes no more progress
+            return _stopped_by(received[0])
         click.echo(str(error), err=True)
     return EXIT_FAILED
 
 
-async def _run(settings: Settings, act: Act) -> int:
-    """At the first Ctrl-C `act` is cancelled, and the calls that somebody pays for are still waited for."""
+def _stopped_by(number: int) -> int:
+    with contextlib.suppress(OSError):
+        click.echo("Interrupted.", err=True)
+    return 128 + number
+
+
+async def _run(settings: Settings, act: Act, received: list[int]) -> int:
+    """At the first Ctrl-C `act` is cancelled, and the calls that somebody pays for are still waited for.
+
+    So it is at the first of the signals that are `received`.
+    """
     from nano_banana_lab.core.generation.paid_calls import PaidCalls  # noqa: PLC0415 - likewise
     from nano_banana_lab.main.container import make_container  # noqa: PLC0415 - takes half a second
 
-    async with make_container(settings) as container:
-        paid_calls = await container.get(PaidCalls)
-        try:
-            return await act(container)
-        finally:
-            paid_calls.close()
-            if paid_calls.running:
-                click.echo(FINISHING, err=True)
-                await paid_calls.finish(PATIENCE_SECONDS)
+    with like_ctrl_c(received):
+        async with make_container(settings) as container:
+            paid_calls = await container.get(PaidCalls)
+            try:
+                return await act(container)
+            finally:
+                paid_calls.close()
+                if paid_calls.running:
+                    tell_of_finishing()
+                    await paid_calls.finish(PATIENCE_SECONDS)
 
 
 def _calm(settings: Settings) -> Settings:

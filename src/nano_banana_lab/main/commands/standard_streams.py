@@ -25,6 +25,15 @@ def replace_what_cannot_be_shown() -> None:
             stream.reconfigure(errors="replace")
 
 
+def drop_what_cannot_be_written() -> None:
+    """Or Python would try once more at its end, complain, and end with a code of its own."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
 def _is_closed(number: int) -> bool:
     try:
         os.fstat(number)
