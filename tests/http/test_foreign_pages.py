@@ -12,7 +12,12 @@ FOREIGN = [
     {"Origin": "null"},
     {"Origin": "http://lab.test.evil.example"},
     {"Origin": "http://lab.test:8000"},
+    {"Origin": "http://lab.test:443"},
     {"Origin": "http://["},
+    {"Origin": "", "Host": ""},
+    {"Origin": "null", "Host": ""},
+    {"Origin": "http://:80", "Host": ":80"},
+    {"Origin": "http://lab.test", "Host": "backend:8000"},  # a proxy that does not pass it on
     {"Origin": "\xff"},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
@@ -24,6 +29,10 @@ WELCOME = [
     {},
     {"Origin": "http://lab.test"},
     {"Origin": "https://lab.test", "Sec-Fetch-Site": "same-origin"},  # behind a proxy that speaks TLS
+    {"Origin": "http://lab.test", "Host": "lab.test:80"},
+    {"Origin": "https://lab.test", "Host": "lab.test:443"},
+    {"Origin": "https://lab.test:443"},
+    {"Origin": "https://[::1]:8443", "Host": "[::1]:8443"},
     {"Sec-Fetch-Site": "none"},
     {"Origin": ALLOWED},
     {"Origin": ALLOWED, "Sec-Fetch-Site": "cross-site"},

@@ -11,6 +11,7 @@ from litestar.enums import HttpMethod
 from nano_banana_lab.core.shared.errors import LabError
 from nano_banana_lab.http.caller import Connection
 
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 CHANGING = frozenset({HttpMethod.POST, HttpMethod.PUT, HttpMethod.PATCH, HttpMethod.DELETE})
 
 
@@ -31,6 +32,14 @@ def refuse_foreign_pages(connection: Connection, allowed: Collection[str]) -> No
     if origin in allowed:
         return
     site = connection.headers.get("sec-fetch-site")
-    own = origin is None or origin.partition("://")[2] == connection.headers.get("host")
+    own = origin is None or _is_of(origin, connection.headers.get("host", ""))
     if not (own if site is None else site in ("same-origin", "none")):
         raise ForeignPage
+
+
+def _is_of(origin: str, host: str) -> bool:
+    """Whether they name the same host and port; an empty one names none."""
+    scheme, _, authority = origin.partition("://")
+    port = DEFAULT_PORTS.get(scheme, "")
+    named = authority.removesuffix(port)
+    return named != "" and named == host.removesuffix(port)
