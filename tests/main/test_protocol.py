@@ -22,6 +22,10 @@ class Impatient(BoundedHeadProtocol):
     patience_seconds = 0.05
 
 
+class Fleeting(BoundedHeadProtocol):
+    unused_seconds = 0
+
+
 class Answering:
     """Reads the whole request, waits until it may answer, and says how long the body was."""
 
@@ -63,6 +67,7 @@ class Server:
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     app = Answering()
     config = uvicorn.Config(app, http=request.param, ws="none", lifespan="off", log_config=None)
+    config.timeout_keep_alive = getattr(request.param, "unused_seconds", 600)
     running = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ended = asyncio.create_task(running._serve(sockets=[listener]))  # leaves signals alone
@@ -112,8 +117,8 @@ async def test_a_body_may_be_longer_than_a_head(server: Server, request_: bytes)
 @impatient
 @pytest.mark.parametrize(
     "begun",
-    [b"", GET[:20], POST + b"Content-Length: 9\r\n\r\n", POST + b"Content-Length: 9\r\n\r\nhalf", CHUNKED],
-    ids=["nothing", "half a head", "a head without its body", "half a body", "no last chunk"],
+    [GET[:1], GET[:20], POST + b"Content-Length: 9\r\n\r\n", POST + b"Content-Length: 9\r\n\r\nhalf", CHUNKED],
+    ids=["a byte", "half a head", "a head without its body", "half a body", "no last chunk"],
 )
 async def test_who_stops_in_the_middle_of_a_request_is_cut_off(server: Server, begun: bytes) -> None:
     async with server.connected(begun) as reader:
@@ -135,8 +140,27 @@ async def test_who_waits_for_an_answer_is_not_cut_off(server: Server) -> None:
     """However long it takes: meanwhile, somebody who came later has been."""
     async with server.connected(GET) as reader:
         await server.app.asked.wait()
-        async with server.connected() as silent:
+        async with server.connected(GET[:9]) as silent:
             assert await is_cut(silent)
         server.app.may_answer.set()
 
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+
+
+@impatient
+async def test_an_unused_connection_is_kept_like_an_idle_one(server: Server) -> None:
+    """However long ago it was made: meanwhile, somebody who came later and stopped has been cut off."""
+    server.app.may_answer.set()
+    reader, writer = await asyncio.open_connection(*server.address)
+    async with server.connected(GET[:9]) as stopped:
+        assert await is_cut(stopped)
+    writer.write(GET)
+
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+@pytest.mark.parametrize("server", [Fleeting], indirect=True, ids=["fleeting"])
+async def test_an_unused_connection_is_closed_like_an_idle_one(server: Server) -> None:
+    async with server.connected() as unused:
+        assert await is_cut(unused)

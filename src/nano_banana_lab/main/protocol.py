@@ -15,8 +15,9 @@ Generous: what is received at once and ends a head may carry up to 256 KiB of it
 class BoundedHeadProtocol(HttpToolsProtocol):
     """Hangs up on a request whose head or trailer does not end; httptools itself would keep all of it in memory.
 
-    And on a request that does not go on: a head must have been sent after `patience_seconds`,
+    And on a request that does not go on: a head must have been sent `patience_seconds` after it was begun,
     and of a body that is being read something must arrive within each such time.
+    A connection on which none was begun stays open as long as an idle one.
     """
 
     patience_seconds = 60.0
@@ -27,7 +28,7 @@ class BoundedHeadProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self._wait_for_more()
+        self._wait_for_more(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_longer()
@@ -57,9 +58,9 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         self._wait_no_longer()
         super().on_message_complete()
 
-    def _wait_for_more(self) -> None:
+    def _wait_for_more(self, seconds: float | None = None) -> None:
         self._wait_no_longer()
-        self._alarm = self.loop.call_later(self.patience_seconds, self._hang_up)
+        self._alarm = self.loop.call_later(self.patience_seconds if seconds is None else seconds, self._hang_up)
 
     def _wait_no_longer(self) -> None:
         if self._alarm is not None:
