@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,15 @@ PROMPTS = [f"a lighthouse {where}" for where in ("in fog", "at noon", "in a stor
 
 def events(lab: httpx.Client, task: str) -> Iterator[tuple[str, Any]]:
     """Name and data of every event until the task is done; goes on where a broken connection ended."""
-    last_id = ""
+    last_id, pause = "", 0.0
     while True:
+        time.sleep(pause)
+        pause = 1.0
         try:
             with lab.stream("GET", f"/api/generate/task/{task}/events", headers={"Last-Event-ID": last_id}) as stream:
+                if stream.status_code in (429, 503):
+                    pause = float(stream.headers.get("Retry-After", 5))
+                    continue
                 for line in stream.raise_for_status().iter_lines():
                     field, _, value = line.partition(": ")
                     if field == "id":

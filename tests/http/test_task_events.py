@@ -185,6 +185,16 @@ async def test_a_stream_ends_at_once_when_the_process_is_stopped(open_service: A
     assert [name for _, name, _ in told] == ["progress"]
 
 
+async def test_a_process_that_is_being_stopped_begins_no_stream(open_service: Any, is_problem: Any) -> None:
+    async with open_service(**NO_WORKER) as service:
+        task_id = await submitted(service.client)
+        (await service.paid_calls).close()
+        answer = await service.client.get(f"{TASKS}/{task_id}/events")
+
+    is_problem(answer, 503, "service_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+
+
 async def test_a_thousand_items_are_told_and_the_end_is_the_whole_task(open_service: Any) -> None:
     async with open_service(BATCH_MAX_PROMPTS="1000") as service:
         service.model.then(ContentBlocked(reason="SAFETY"))

@@ -15,7 +15,7 @@ from litestar.params import FromPath, HeaderParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.types import SSEData, StreamType
 
-from nano_banana_lab.core.generation.paid_calls import PaidCalls
+from nano_banana_lab.core.generation.paid_calls import PaidCalls, ShuttingDown
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.storage.ports import StoreUnavailable
 from nano_banana_lab.core.tasks.announce import DONE, Announce
@@ -171,6 +171,8 @@ class TaskEventsController(Controller):
 
         A comment is sent every 15 seconds while nothing happens.
         """
+        if events.paid_calls.closed:  # a stream that ends at once would be asked for again and again
+            raise ShuttingDown
         after = Place.read(last_event_id)
         task, language = await events.book.task(caller.owner, task_id), language_of(request)
         only_asked = request.scope["state"][METHOD_AS_SENT] == HttpMethod.HEAD
