@@ -31,6 +31,13 @@ def test_prompts_come_from_standard_input_and_from_options_too(run: Run, tmp_pat
     assert names(tmp_path) == ["01-one.png", "02-two.png", "03-three.png"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_prompt(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("a fox\n", encoding="utf-8-sig")
+    results = run("batch", "prompts.txt", "--json"), run("batch", "-", "--json", typed="\ufeffa fox\n")
+
+    assert [json.loads(each.stdout)["items"][0]["prompt"] for each in results] == ["a fox", "a fox"]
+
+
 def test_more_than_a_task_takes_become_several(run: Run, tmp_path: Path) -> None:
     document = json.loads(run("batch", "-", "--json", typed="a\nb\nc\nd\ne\n", BATCH_MAX_PROMPTS="2").stdout)
 

@@ -53,7 +53,7 @@ def _lines(file: str) -> list[Prompt]:
 
 def _typed() -> str:
     try:
-        return sys.stdin.read()
+        return sys.stdin.read().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise click.ClickException("Standard input is not text in UTF-8.") from error
 
