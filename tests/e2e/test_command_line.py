@@ -121,6 +121,45 @@ def test_what_nobody_reads_on_is_given_up_without_a_word(tmp_path: Path) -> None
     assert (outcome.returncode, outcome.stderr) == (1, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize(
+    "arguments",
+    [("openapi",), ("prompts", "list"), ("generate", "a fox", "-o", "-"), ("generate", "a fox", "-o", "/dev/full")],
+    ids=" ".join,
+)
+def test_what_cannot_be_written_is_told_in_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    command = [str(Path(sys.executable).with_name("nano-banana-lab")), *arguments]
+    with Path("/dev/full").open("w") as full:
+        outcome = subprocess.run(
+            command, cwd=tmp_path, env={"PATH": os.environ["PATH"]}, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+
+    assert outcome.returncode == 1
+    assert b"No space left on device" in outcome.stderr.splitlines()[-1]
+    assert b"Traceback" not in outcome.stderr
+    assert b"Exception ignored" not in outcome.stderr
+
+
+def test_a_picture_can_be_piped_on(tmp_path: Path, gemini_settings: dict[str, str]) -> None:
+    """Its untouched bytes and nothing else; what there is to say is on standard error."""
+    command = [str(Path(sys.executable).with_name("nano-banana-lab")), "generate", "a fox", "-o", "-"]
+    environment = {"PATH": os.environ["PATH"], **gemini_settings}
+    outcome = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    [kept] = [content for key, content in EmbeddedStores(tmp_path / "data").blobs().items() if key.endswith(".jpg")]
+    [picture] = json.loads(run_lab_command("history", "list", "--json", folder=tmp_path).stdout)["pictures"]
+    saved = subprocess.run(
+        [command[0], "history", "save", picture["id"], "-o", "-"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
+
+    assert (outcome.stdout, saved.stdout) == (kept, kept)
+    assert f"Kept in the history as {picture['id']}" in outcome.stderr.decode()
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_what_a_terminal_cannot_show_is_replaced_for_people_and_whole_for_programs(
     tmp_path: Path, encoding: str

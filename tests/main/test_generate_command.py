@@ -71,6 +71,7 @@ def test_a_kept_picture_can_be_used_again_by_its_key_and_its_id(made: Any, name:
         ["x", "--style", "woodcut", "--image", "cat.png", "--image", "cat.png"],
         ["x", "--search", "--image", "cat.png", "--image", "cat.png"],
         ["x", "--user", "Not An Id"],
+        ["x", "--json", "-o", "-"],
     ],
     ids=" ".join,
 )

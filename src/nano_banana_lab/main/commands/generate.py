@@ -16,7 +16,7 @@ from nano_banana_lab.core.history.picture import Picture
 from nano_banana_lab.core.identity.caller import Caller
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.main.commands.options import as_json, for_user, with_look
-from nano_banana_lab.main.commands.picture_files import check_folder, write_picture
+from nano_banana_lab.main.commands.picture_files import STANDARD_OUTPUT, check_folder, write_where_wanted
 from nano_banana_lab.main.commands.run_in_lab import run_in_lab
 from nano_banana_lab.main.commands.shown import facts, passing_time, path_name, picture_data, plain, show_json
 from nano_banana_lab.main.commands.wish import Wish, wish_options
@@ -48,7 +48,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     "-o",
     "--output",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="File to write, whatever is there; by default the picture's own name here.",
+    help="File to write, whatever is there, - is standard output; by default the picture's own name here.",
 )
 @with_look
 @wish_options
@@ -64,6 +64,8 @@ def command(
     """
     job = Job(owner=owner, wish=Wish(**wish), look=look, output=output, as_json=as_json)
     job.wish.check()
+    if as_json and output == STANDARD_OUTPUT:
+        raise click.UsageError("Standard output takes the picture or --json, not both.")
     run_in_lab(settings, lambda container: generate(container, job))
 
 
@@ -78,8 +80,7 @@ async def generate(container: AsyncContainer, job: Job) -> int:
 
     async def make_and_write() -> None:
         made = await carry_out(Caller(owner=job.owner), commission)
-        default = Path(made.picture.filename)
-        path = await write_picture(made.answer.data, made.picture, output=job.output, default=default)
+        path = await write_where_wanted(made.answer.data, made.picture, output=job.output)
         progress.stop()
         _show(made, path, job)
 
@@ -94,9 +95,10 @@ def _show(made: NewPicture, path: Path, job: Job) -> None:
     if job.as_json:
         show_json({"file": path, "picture": picture_data(picture)})
         return
-    click.echo(f"{path_name(path)} ({facts(picture)})\nKept in the history as {picture.id}")
+    to_error = path == STANDARD_OUTPUT
+    click.echo(f"{path_name(path)} ({facts(picture)})\nKept in the history as {picture.id}", err=to_error)
     for line in _said(picture, thinking=job.wish.thinking):
-        click.echo(plain(line))
+        click.echo(plain(line), err=to_error)
 
 
 def _said(picture: Picture, *, thinking: bool) -> list[str]:

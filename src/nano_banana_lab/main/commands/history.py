@@ -13,7 +13,7 @@ from nano_banana_lab.core.history.picture import ImageNotFound, Mode, Picture
 from nano_banana_lab.core.shared.ids import OwnerId
 from nano_banana_lab.core.storage.ports import BlobNotFound, BlobStore, read_blob
 from nano_banana_lab.main.commands.options import as_json, for_user
-from nano_banana_lab.main.commands.picture_files import check_folder, write_picture
+from nano_banana_lab.main.commands.picture_files import STANDARD_OUTPUT, check_folder, write_where_wanted
 from nano_banana_lab.main.commands.run_in_lab import run_in_lab
 from nano_banana_lab.main.commands.shown import (
     add_text_column,
@@ -85,7 +85,7 @@ def show_picture(settings: Settings, *, id: str, owner: OwnerId, as_json: bool) 
     "-o",
     "--output",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="File to write, whatever is there; by default the picture's own name here.",
+    help="File to write, whatever is there, - is standard output; by default the picture's own name here.",
 )
 @for_user
 @click.pass_obj
@@ -99,8 +99,9 @@ def save_picture(settings: Settings, *, id: str, output: Path | None, owner: Own
             data = await read_blob(await container.get(BlobStore), picture.key)
         except BlobNotFound:  # deleted since its record was read
             raise ImageNotFound from None
-        path = await write_picture(data, picture, output=output, default=Path(picture.filename))
-        click.echo(path_name(path))
+        path = await write_where_wanted(data, picture, output=output)
+        if path != STANDARD_OUTPUT:
+            click.echo(path_name(path))
         return 0
 
     run_in_lab(settings, act)

@@ -7,7 +7,7 @@ import msgspec
 from litestar.serialization import encode_json
 
 from nano_banana_lab.main.app import create_app
-from nano_banana_lab.main.commands.picture_files import check_folder
+from nano_banana_lab.main.commands.picture_files import STANDARD_OUTPUT, check_folder
 from nano_banana_lab.main.settings import Settings
 
 
@@ -23,11 +23,18 @@ def command(settings: Settings, output: Path | None) -> None:
     """Print the OpenAPI document as this version and configuration serves it at /openapi.json; starts nothing."""
     document = create_app(settings).openapi_schema.to_schema()
     text = msgspec.json.format(encode_json(document), indent=2).decode()
-    if output is None:
-        click.echo(text)
-        return
-    check_folder(output)
     try:
-        output.write_text(f"{text}\n", encoding="utf-8")
+        _write(text, output)
+    except BrokenPipeError:
+        raise  # click ends quietly when nobody reads on
     except OSError as error:
-        raise click.ClickException(f"Cannot write {click.format_filename(output)} ({error.strerror}).") from error
+        where = "standard output" if output is None else click.format_filename(output)
+        raise click.ClickException(f"Cannot write {where} ({error.strerror}).") from error
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None or output == STANDARD_OUTPUT:
+        click.echo(text)
+    else:
+        check_folder(output)
+        output.write_text(f"{text}\n", encoding="utf-8")

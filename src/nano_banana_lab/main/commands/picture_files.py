@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from nano_banana_lab.core.history.keys import SUFFIXES
 from nano_banana_lab.core.history.picture import Picture
 
 MAX_NAME_CHARACTERS = 40
+STANDARD_OUTPUT = Path("-")
+"""Stands for it where a file is asked for."""
 
 
 def check_folder(output: Path | None) -> None:
@@ -43,10 +46,18 @@ async def write_picture(data: bytes, picture: Picture, *, output: Path | None, d
     try:
         return await asyncio.to_thread(_replace if output else write_beside, path, data)
     except OSError as error:
-        where, why = click.format_filename(path), error.strerror
-        raise click.ClickException(
-            f"Cannot write {where} ({why}); the picture is in the history as {picture.id}."
-        ) from error
+        raise _unwritten(click.format_filename(path), error, picture) from error
+
+
+async def write_where_wanted(data: bytes, picture: Picture, *, output: Path | None) -> Path:
+    """As `write_picture`, to `-` on standard output, and by default to the picture's own name here."""
+    if output != STANDARD_OUTPUT:
+        return await write_picture(data, picture, output=output, default=Path(picture.filename))
+    try:
+        await asyncio.to_thread(_print, data)
+    except OSError as error:
+        raise _unwritten("standard output", error, picture) from error
+    return output
 
 
 def write_beside(path: Path, data: bytes) -> Path:
@@ -70,6 +81,17 @@ def write_beside(path: Path, data: bytes) -> Path:
 def _replace(path: Path, data: bytes) -> Path:
     path.write_bytes(data)
     return path
+
+
+def _print(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _unwritten(where: str, error: OSError, picture: Picture) -> click.ClickException:
+    return click.ClickException(
+        f"Cannot write {where} ({error.strerror}); the picture is in the history as {picture.id}."
+    )
 
 
 def _slug(text: str) -> str:
