@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 from dishka import AsyncContainer, Provider
 from dishka.integrations.litestar import DishkaRouter
-from litestar import Litestar
+from litestar import Controller, Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
 
 from nano_banana_lab.core.generation.paid_calls import PaidCalls
 from nano_banana_lab.core.identity.identify_owner import IdentifyOwner
@@ -98,7 +99,7 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
     """
     container, answered = make_container(settings, *overrides), asyncio.Event()
     app = Litestar(
-        route_handlers=[DishkaRouter(path="/", route_handlers=CONTROLLERS), LivenessController, docs_assets()],
+        route_handlers=[DishkaRouter(path="/", route_handlers=_own(CONTROLLERS)), LivenessController, docs_assets()],
         plugins=[Gate(limiting=settings.rate_limit_enabled, pages=_pages(settings)), AllowedMethods()],
         dependencies={CALLER: Provide(provide_caller)},
         exception_handlers=EXCEPTION_HANDLERS,
@@ -114,6 +115,11 @@ def create_app(settings: Settings, *overrides: Provider) -> Litestar:
     app.state.dishka_container = container
     app.asgi_handler = Envelope(app.asgi_handler, container, answered)
     return app
+
+
+def _own(controllers: Iterable[type[Controller]]) -> list[ControllerRouterHandler]:
+    """The controllers, for one application alone: `DishkaRouter` wraps their routes again each time it gets them."""
+    return [type(each.__name__, (each,), {"__doc__": each.__doc__}) for each in controllers]
 
 
 def _pages(settings: Settings) -> tuple[str, ...] | None:
